@@ -1,0 +1,133 @@
+import type { WireState } from "../codec/state-json.js";
+import type { LogLine } from "../core/context.js";
+import type { FlowSpec } from "../core/flow-spec.js";
+
+/**
+ * What Millrace asks of a Cloud. `cloud-client.ts` is the implementation that speaks GraphQL over HTTP; names here are
+ * camelCase, the wire's snake_case ends in this folder.
+ *
+ * Every method may throw CLOUD_UNREACHABLE (after the retries of `retry.ts`), UNAUTHENTICATED, CLOUD_REFUSED, or the
+ * Cloud's own code where its answer carries one that Millrace knows.
+ */
+export interface Cloud {
+  readonly url: string;
+  hello(): Promise<void>;
+  /** @returns the project's id, or undefined */
+  findProject(name: string): Promise<string | undefined>;
+  /** Answers the existing project's id when there is one of that name. */
+  createProject(name: string, description?: string): Promise<string>;
+  createFlow(flow: NewFlow): Promise<CreatedFlow>;
+  /** The newest version that is not archived. */
+  latestFlow(project: string | undefined, name: string): Promise<RegisteredFlow | undefined>;
+  flow(flowId: string): Promise<RegisteredFlow | undefined>;
+  createFlowRun(run: NewFlowRun): Promise<string>;
+  cancelFlowRun(flowRunId: string): Promise<string>;
+  registerAgent(agent: { type: string; name: string; labels: readonly string[] }): Promise<string>;
+  claimRuns(claim: Claim): Promise<ClaimAnswer>;
+  renewLeases(agentId: string, leases: readonly Lease[], leaseMs: number): Promise<{ lost: string[]; cancelling: string[] }>;
+  releaseRuns(agentId: string, runs: readonly (Lease & { state?: WireState })[]): Promise<void>;
+  /** Reports and, in the same round trip, claims more runs when `claim` is given. */
+  reportStates(batch: ReportBatch, claim?: Claim): Promise<ReportAnswer>;
+  /** Events until `signal` fires; reconnects by itself, and yields an event after each reconnect since some may have been missed. */
+  agentEvents(agentId: string, flowGroupId: string | undefined, signal: AbortSignal): AsyncIterable<AgentEvent>;
+  createApiKey(name: string, scope?: string): Promise<{ id: string; key: string }>;
+  authInfo(): Promise<{ tenantId: string; scope: string; name: string | null }>;
+  /** Any document of the read API; for the command line. */
+  query<T>(document: string, variables?: Record<string, unknown>): Promise<T>;
+  close(): Promise<void>;
+}
+
+export interface NewFlow {
+  projectId: string;
+  spec: FlowSpec;
+  specHash: string;
+  storage: FlowStorage;
+  labels: readonly string[];
+  threadOptions: ThreadOptions;
+  idempotencyKey: string;
+}
+/** The `storage` column of a flow: Prefect's fields, and ours beside them. */
+export interface FlowStorage {
+  type: string;
+  location: string;
+  hash: string;
+}
+export interface CreatedFlow {
+  flowId: string;
+  flowGroupId: string;
+  version: number;
+  /** False: the newest version is this very flow already. */
+  created: boolean;
+}
+export interface RegisteredFlow {
+  flowId: string;
+  flowGroupId: string;
+  name: string;
+  version: number;
+  projectName: string;
+  archived: boolean;
+  storage: FlowStorage;
+  spec: FlowSpec;
+  specHash: string;
+  labels: string[];
+  /** Options that the agent needs before it starts a thread. */
+  threadOptions: ThreadOptions;
+}
+export interface ThreadOptions {
+  freshThread: boolean;
+  maxHeapMb: number | null;
+}
+export interface NewFlowRun {
+  flowId: string;
+  parameters?: Record<string, unknown>;
+  labels?: readonly string[];
+  name?: string;
+  scheduledStartAt?: string;
+  idempotencyKey?: string;
+}
+
+export interface Claim {
+  agentId: string;
+  labels: readonly string[];
+  flowGroupId?: string;
+  limit: number;
+  leaseMs: number;
+}
+export interface ClaimAnswer {
+  runs: ClaimedRun[];
+  nextDueAt: string | null;
+}
+export interface Lease {
+  flowRunId: string;
+  fence: number;
+}
+export interface ClaimedRun extends Lease {
+  leaseExpiresAt: string;
+  flowId: string;
+  name: string;
+  parameters: Record<string, unknown>;
+  scheduledStartAt: string;
+  timesResurrected: number;
+  taskRuns: { taskRunId: string; taskSlug: string; mapIndex: number; version: number; state: WireState | null }[];
+}
+
+export interface ReportBatch {
+  agentId: string;
+  streamId: string;
+  batch: number;
+  runs: (Lease & { states: readonly StateReport[]; logs: readonly LogLine[] })[];
+}
+export interface StateReport {
+  taskRun?: { taskRunId: string; taskSlug: string; mapIndex: number; version: number };
+  state: WireState;
+  at: string;
+}
+export interface ReportAnswer {
+  refused: { flowRunId: string; code: string; message: string }[];
+  cancelling: string[];
+  claimed: ClaimAnswer | undefined;
+}
+export interface AgentEvent {
+  runDue: boolean;
+  cancelling: string[];
+}

@@ -1,0 +1,74 @@
+import { MillraceError } from "../core/errors.js";
+import { isStateType, type ResultRecord, type State } from "../core/state.js";
+
+/** A state as the Cloud's protocol writes it (section 1.7 of the protocol notes): snake_case, no value inside. */
+export type WireState = Record<string, unknown> & { type: string };
+
+/** The version that states carry for clients that look at it; Prefect 1.4.1 ignores it. */
+const STATE_VERSION = "1.4.1";
+
+export function toWireState(state: State): WireState {
+  const wire: WireState = { type: state.type, message: state.message, __version__: STATE_VERSION };
+  if (state.context !== undefined) wire.context = state.context;
+  if (state.startAt !== undefined) wire.start_time = state.startAt;
+  if (state.runCount !== undefined) wire.run_count = state.runCount;
+  if (state.loopCount !== undefined) wire.loop_count = state.loopCount;
+  if (state.mapCount !== undefined) wire.n_map_states = state.mapCount;
+  // `"_result": null` breaks Prefect's client: it is left out when there is none.
+  if (state.result !== undefined) wire._result = state.result;
+  if (state.wrapped !== undefined) wire.state = toWireState(state.wrapped);
+  return wire;
+}
+
+/**
+ * @param at When the state was entered, where the JSON itself does not say; ISO 8601.
+ * @throws INPUT_INVALID for anything that is not a state
+ */
+export function fromWireState(wire: unknown, at: string): State {
+  if (typeof wire !== "object" || wire === null || Array.isArray(wire)) throw invalid("a state is an object", wire);
+  const { type, message, context, start_time, run_count, loop_count, n_map_states, _result, state } = wire as WireState;
+  if (!isStateType(type)) throw invalid("`type` is the name of a state", type);
+  const read: State = { type, message: optional(message, "string", "message") ?? null, at };
+  if (context !== undefined && context !== null) read.context = asObject(context, "context");
+  if (start_time !== undefined) read.startAt = start_time === null ? null : asInstant(start_time);
+  const counts = { runCount: run_count, loopCount: loop_count, mapCount: n_map_states };
+  for (const [name, value] of Object.entries(counts)) {
+    const number = optional(value, "number", name);
+    if (number !== undefined) read[name as keyof typeof counts] = number;
+  }
+  if (_result !== undefined && _result !== null) read.result = asResult(_result);
+  if (state !== undefined && state !== null) read.wrapped = fromWireState(state, at);
+  return read;
+}
+
+/** An instant as the database keeps it. One without a zone is UTC: Prefect's client sends those. @throws INPUT_INVALID */
+export function asInstant(value: unknown): string {
+  if (typeof value !== "string") throw invalid("an instant is ISO 8601 text", value);
+  const zoned = /(?:Z|[+-]\d\d:?\d\d)$/i.test(value) ? value : `${value.includes("T") || value.includes(" ") ? value : `${value}T00:00:00`}Z`;
+  const time = Date.parse(zoned);
+  if (Number.isNaN(time)) throw invalid("an instant is ISO 8601 text", value);
+  return new Date(time).toISOString();
+}
+
+function asResult(value: unknown): ResultRecord {
+  const result = asObject(value, "_result");
+  if (typeof result.type !== "string") throw invalid("`_result` has a `type`", result.type);
+  return { location: null, ...result } as ResultRecord;
+}
+
+function asObject(value: unknown, name: string): Record<string, unknown> {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  throw invalid(`\`${name}\` is an object`, value);
+}
+
+function optional<T extends "string" | "number">(value: unknown, kind: T, name: string): (T extends "string" ? string : number) | undefined {
+  if (value === undefined || value === null) return undefined;
+  // biome-ignore lint/suspicious/useValidTypeof: `kind` is one of the two words that typeof answers.
+  if (typeof value === kind) return value as T extends "string" ? string : number;
+  throw invalid(`\`${name}\` is a ${kind}`, value);
+}
+
+function invalid(wanted: string, found: unknown): MillraceError {
+  const text = JSON.stringify(found)?.slice(0, 80) ?? String(found);
+  return new MillraceError("INPUT_INVALID", `A state cannot be read: ${wanted}, and was ${text}.`);
+}

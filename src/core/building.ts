@@ -1,0 +1,33 @@
+import { type BuildFlow, FlowBuilder } from "./flow-builder.js";
+import type { FlowDefinition, FlowOptions } from "./flow-definition.js";
+import { MillraceError } from "./errors.js";
+
+/** The flow being built right now; a build function is synchronous, so there is one at most. */
+let current: FlowBuilder | undefined;
+
+/** The build under way; `what` begins the message when there is none. */
+export function currentBuild(what: string): FlowBuilder {
+  if (current) return current;
+  throw new MillraceError("TASK_CALLED_OUTSIDE_FLOW", `${what} where no flow is being built.`, {
+    hint: "Call it inside the function given to flow(). To run a task's code on its own, call its `fn`.",
+  });
+}
+
+/** Runs the author's build function and returns the flow it describes. */
+export function buildFlow(name: string, options: FlowOptions, build: BuildFlow<unknown>, sourceFile: string | undefined): FlowDefinition {
+  const outer = current;
+  const builder = new FlowBuilder(name, options, sourceFile);
+  current = builder;
+  try {
+    const output = build(builder.authorSide);
+    if (output instanceof Promise) {
+      output.catch(() => {});
+      throw new MillraceError("FLOW_BUILD_FAILED", `The build function of flow "${name}" is async.`, {
+        hint: "Build the flow synchronously; put what must be awaited into a task.",
+      });
+    }
+    return builder.finish(output);
+  } finally {
+    current = outer;
+  }
+}

@@ -1,0 +1,114 @@
+/**
+ * The catalogue of errors: every code that a user can meet, with what it means. `docs/errors.md` has a section for each
+ * (a test holds the two together). A code is never renamed once released.
+ */
+export const errorCodes = {
+  // Authoring
+  FLOW_CYCLE: "Tasks of the flow wait for each other in a circle.",
+  FLOW_NAME_TAKEN: "Two flows of one module carry the same name.",
+  FLOW_EMPTY: "The flow has no tasks.",
+  FLOW_BUILD_FAILED: "The flow's build function threw, or did what a build function cannot do.",
+  FLOW_INVALID_NAME: "A flow, task or parameter has no usable name.",
+  TASK_CALLED_OUTSIDE_FLOW: "A task was called where no flow is being built.",
+  TASK_OPTIONS_INVALID: "An option of a task or flow has a value outside its range.",
+  TASK_ARGUMENT_INVALID: "A task was given an argument that it cannot be bound to.",
+  REFERENCE_FOREIGN: "A reference of one flow was used in another.",
+  PARAMETER_DUPLICATE: "A flow declares the same parameter twice.",
+  PARAMETER_MISSING: "A required parameter was not supplied.",
+  PARAMETER_UNKNOWN: "A parameter was supplied that the flow does not declare.",
+  PARAMETER_INVALID: "A parameter's value was refused by its schema.",
+  CONTEXT_MISSING: "The task context was asked for outside a running task.",
+  // Task ids
+  TASK_IDS_CHANGED: "The tasks that the code builds are not the tasks that were deployed.",
+  // Saving and loading
+  FLOW_SOURCE_UNKNOWN: "The file that defines the flow could not be found out.",
+  FLOW_NOT_IN_MODULE: "The module does not define a flow of that name.",
+  FLOW_LOAD_FAILED: "The saved flow's code threw while it was loaded.",
+  BUNDLE_FAILED: "The author's module could not be bundled.",
+  PACKAGE_NOT_FOUND: "A package that stays outside the bundle cannot be found where the flow runs.",
+  SAVED_FLOW_NOT_FOUND: "There is no saved flow at that place.",
+  SAVED_FLOW_CORRUPT: "The bytes are not a whole saved flow.",
+  SAVED_FLOW_TOO_LARGE: "The saved flow is larger than the limit.",
+  SAVED_FLOW_VERSION: "The saved flow was written in a format that this version does not read.",
+  VALUE_NOT_SERIALIZABLE: "A value cannot leave the thread it was made in.",
+  RESULT_NOT_FOUND: "The result of a finished task is not where its state says.",
+  STORAGE_FAILED: "The storage could not be read or written.",
+  // The Cloud, as its clients see it
+  CLOUD_UNREACHABLE: "The Cloud did not answer.",
+  CLOUD_REFUSED: "The Cloud answered with an error.",
+  UNAUTHENTICATED: "The Cloud does not know the token.",
+  NOT_LOGGED_IN: "No token for the Cloud was found.",
+  PROJECT_NOT_FOUND: "There is no project of that name.",
+  FLOW_NOT_FOUND: "There is no such flow in the Cloud.",
+  FLOW_ARCHIVED: "The flow's version is archived.",
+  FLOW_NOT_DEPLOYED: "The flow was never deployed to that Cloud.",
+  FLOW_RUN_NOT_FOUND: "There is no such flow run in the Cloud.",
+  STATE_REFUSED: "The Cloud did not accept a state.",
+  RUN_LEASE_LOST: "Another agent, or the Cloud, has taken the flow run over.",
+  INPUT_INVALID: "A request to the Cloud has a value that it cannot use.",
+  BODY_TOO_LARGE: "A request to the Cloud is larger than the limit.",
+  INTERNAL: "Something failed inside Millrace; the message names an id that stands in the log.",
+  // The server and its database
+  DATABASE_FAILED: "The database could not be opened or written.",
+  DATABASE_TOO_NEW: "The database was written by a newer version of Millrace.",
+  ADDRESS_IN_USE: "The server's port is taken.",
+  // Running
+  TASK_TIMED_OUT: "A task ran longer than its timeout.",
+  RUN_CANCELLED: "The flow run was cancelled.",
+  RUN_STOPPED: "The flow run was stopped because its agent was asked to stop.",
+  WORKER_EXITED: "The flow's code ended its worker thread.",
+  WORKER_OUT_OF_MEMORY: "The flow's code used more memory than its worker thread may.",
+  WORKER_UNCAUGHT: "The flow's code threw an error, or lost a promise, that nothing caught.",
+  WORKER_PROTOCOL: "A worker thread sent a message that is not one of ours.",
+  AGENT_LABELS_INVALID: "An agent's labels cannot be used.",
+  MAIN_THREAD_ONLY: "A worker file was loaded outside a worker thread, or the reverse.",
+  // The command line
+  USAGE: "The command line was called with words that it does not take.",
+  FILE_NOT_FOUND: "The named file does not exist.",
+} as const;
+
+export type ErrorCode = keyof typeof errorCodes;
+
+const brand = Symbol.for("millrace.error");
+
+/** What an error carries besides its message. */
+export interface ErrorFacts {
+  /** What to do about it, one sentence. */
+  hint?: string;
+  cause?: unknown;
+  /** Plain data for machines, for instance the rows of a diff. */
+  details?: unknown;
+}
+
+/**
+ * Every error that Millrace throws. Test `error.code`, never `instanceof`: an error that came from a worker thread is a
+ * copy made by `codec/failure`.
+ */
+export class MillraceError extends Error {
+  override readonly name = "MillraceError";
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+  readonly details: unknown;
+
+  constructor(code: ErrorCode, message: string, facts: ErrorFacts = {}) {
+    super(message, facts.cause === undefined ? undefined : { cause: facts.cause });
+    this.code = code;
+    this.hint = facts.hint;
+    this.details = facts.details;
+    Object.defineProperty(this, brand, { value: true });
+  }
+}
+
+/** True for a Millrace error of any realm or copy of the package; with `code`, only for that code. */
+export function isMillraceError(error: unknown, code?: ErrorCode): error is MillraceError {
+  if (typeof error !== "object" || error === null || !(brand in error)) return false;
+  return code === undefined || (error as unknown as MillraceError).code === code;
+}
+
+/** The error's code, message and hint as the lines that people see. */
+export function describeError(error: unknown): string {
+  if (!isMillraceError(error)) return error instanceof Error ? (error.stack ?? error.message) : String(error);
+  const lines = [`${error.code}: ${error.message}`];
+  if (error.hint) lines.push(`  ${error.hint}`);
+  return lines.join("\n");
+}

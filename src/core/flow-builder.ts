@@ -1,0 +1,136 @@
+import { MillraceError } from "./errors.js";
+import type { Edge, FlowDefinition, FlowOptions, FlowTask } from "./flow-definition.js";
+import { inDependencyOrder } from "./graph.js";
+import { taskId } from "./ids.js";
+import type { ParameterOptions } from "./parameter.js";
+import { isReference, isUnmapped, makeReference, type Ref, type Reference } from "./reference.js";
+import type { TaskFunction, TaskOptions } from "./task.js";
+import { references } from "./template.js";
+
+/** What the build function is given. */
+export interface Build {
+  readonly flowName: string;
+  /** Names the tasks whose states decide the flow run's state. Default: the tasks that nothing waits for. */
+  referenceTasks(...tasks: readonly Ref<unknown>[]): void;
+}
+
+/** The author's build function. What it returns, references in it filled in, is the output of `flow.run()`. */
+export type BuildFlow<Output> = (build: Build) => Output;
+
+type MutableFlowTask = FlowTask & { upstream: Edge[] };
+
+interface TaskCall {
+  name: string;
+  options: Readonly<TaskOptions>;
+  fn: TaskFunction;
+  args: readonly unknown[];
+  mapped: boolean;
+}
+
+/** Gathers the calls that a build function makes into tasks and edges. */
+export class FlowBuilder {
+  readonly #tasks: MutableFlowTask[] = [];
+  readonly #bySlug = new Map<string, FlowTask>();
+  readonly #counters = new Map<string, number>();
+  #referenceTasks: FlowTask[] = [];
+  readonly #name: string;
+  readonly #options: FlowOptions;
+  readonly #sourceFile: string | undefined;
+  readonly authorSide: Build;
+
+  constructor(name: string, options: FlowOptions, sourceFile: string | undefined) {
+    this.#name = name;
+    this.#options = options;
+    this.#sourceFile = sourceFile;
+    this.authorSide = {
+      flowName: name,
+      referenceTasks: (...tasks) => {
+        this.#referenceTasks = tasks.map((each) => this.#own(each as Reference).flowTask);
+      },
+    };
+  }
+
+  addTask({ name, options, fn, args, mapped }: TaskCall): Reference {
+    const mappedArgs = args.map((arg) => mapped && !isUnmapped(arg));
+    if (mapped && !mappedArgs.includes(true)) {
+      throw new MillraceError("TASK_ARGUMENT_INVALID", `Task "${name}" is mapped over nothing.`, {
+        hint: "Give .map() at least one list that is not wrapped in unmapped().",
+      });
+    }
+    const bare = args.map((arg) => (isUnmapped(arg) ? arg.value : arg));
+    mappedArgs.forEach((isMapped, index) => {
+      if (isMapped && !isReference(bare[index]) && !Array.isArray(bare[index])) {
+        throw new MillraceError("TASK_ARGUMENT_INVALID", `Task "${name}": argument ${index} of .map() is ${typeof bare[index]}, not a list.`, {
+          hint: "Wrap a value that every child gets whole in unmapped().",
+        });
+      }
+    });
+    const slug = this.#slug(name, options);
+    return this.#add({ slug, name, kind: "task", options, fn, parameter: undefined, args: bare, mappedArgs, mapped });
+  }
+
+  addParameter(name: string, options: ParameterOptions<unknown>): Reference {
+    if (typeof name !== "string" || name === "") {
+      throw new MillraceError("FLOW_INVALID_NAME", `A parameter of flow "${this.#name}" has no name.`);
+    }
+    if (this.#bySlug.has(name)) {
+      throw new MillraceError("PARAMETER_DUPLICATE", `Flow "${this.#name}" has two parameters, or a parameter and a task, called "${name}".`, {
+        hint: "Call parameter() once and pass its reference on.",
+      });
+    }
+    return this.#add({ slug: name, name, kind: "parameter", options: {}, fn: undefined, parameter: options, args: [], mappedArgs: [], mapped: false });
+  }
+
+  finish(output: unknown): FlowDefinition {
+    for (const reference of references(output)) this.#own(reference);
+    const tasks = inDependencyOrder(this.#name, this.#tasks);
+    const edges = tasks.flatMap((each) => each.upstream);
+    return { name: this.#name, options: this.#options, tasks, edges, referenceTasks: this.#referenceTasks, output, sourceFile: this.#sourceFile };
+  }
+
+  #add(fields: Omit<FlowTask, "id" | "upstream" | "runAfter">): Reference {
+    const upstream: Edge[] = [];
+    const flowTask: MutableFlowTask = {
+      ...fields,
+      id: taskId(this.#name, fields.slug),
+      upstream,
+      runAfter: (reference) => {
+        upstream.push({ upstream: this.#own(reference).flowTask, downstream: flowTask, key: null, mapped: false, flattened: false });
+      },
+    };
+    fields.args.forEach((arg, index) => {
+      for (const { reference, path } of references(arg, [String(index)])) {
+        // Inside a list that is mapped over, a reference belongs to one child: it is handed on whole.
+        const mapped = fields.mappedArgs[index] === true && path.length === 1;
+        upstream.push({ upstream: this.#own(reference).flowTask, downstream: flowTask, key: path.join("."), mapped, flattened: reference.flattened });
+      }
+    });
+    this.#tasks.push(flowTask);
+    this.#bySlug.set(fields.slug, flowTask);
+    return makeReference(flowTask);
+  }
+
+  /** Name, sorted tags and a counter in order of definition, as Prefect has made slugs since 0.12.1. */
+  #slug(name: string, options: Readonly<TaskOptions>): string {
+    if (options.slug !== undefined) {
+      if (!this.#bySlug.has(options.slug)) return options.slug;
+      throw new MillraceError("FLOW_NAME_TAKEN", `Flow "${this.#name}" has two tasks with the slug "${options.slug}".`, {
+        hint: "Leave `slug` out, or give each its own with task.with({ slug }).",
+      });
+    }
+    const prefix = [name, ...[...(options.tags ?? [])].sort()].join("-");
+    for (;;) {
+      const next = (this.#counters.get(prefix) ?? 0) + 1;
+      this.#counters.set(prefix, next);
+      const slug = `${prefix}-${next}`;
+      if (!this.#bySlug.has(slug)) return slug;
+    }
+  }
+
+  #own(reference: Reference): Reference {
+    if (this.#bySlug.get(reference.flowTask.slug) === reference.flowTask) return reference;
+    throw new MillraceError("REFERENCE_FOREIGN", `Flow "${this.#name}" uses a reference to "${reference.flowTask.slug}" of another flow.`, {
+      hint: "Call the task inside this flow's own build function.",
+    });
+  }
+}

@@ -1,0 +1,97 @@
+import { MillraceError } from "./errors.js";
+import type { FlowTask } from "./flow-definition.js";
+
+declare const outputType: unique symbol;
+const brand = Symbol.for("millrace.reference");
+const unmappedBrand = Symbol.for("millrace.unmapped");
+const flattenBrand = Symbol.for("millrace.flatten");
+
+/** What a task call returns while a flow is being built: a promise, so to say, of the task's output `T` in each run. */
+export interface Ref<T> {
+  readonly [outputType]: T;
+  /**
+   * Lets the task start only after these too, without taking their output.
+   * @example load(rows).after(createTable())
+   */
+  after(...upstream: readonly Ref<unknown>[]): this;
+}
+
+/** The outputs of a mapped task: passed on as they are they arrive as the whole list, mapped over again one by one. */
+export interface MappedRef<T> extends Ref<T[]> {}
+
+/** A value that every child of a mapped task gets whole. Made by {@link unmapped}. */
+export interface Unmapped<T> {
+  readonly [unmappedBrand]: true;
+  readonly value: T | Ref<T>;
+}
+
+/** A list of lists to be mapped over as one list. Made by {@link flatten}. */
+export interface Flattened<T> extends Ref<T[]> {
+  readonly [flattenBrand]: true;
+}
+
+/** What may stand where a task takes a `T`: the value, a reference to one, or an array or object holding references. */
+export type Input<T> = T | Ref<T> | InputInside<T>;
+type InputInside<T> = T extends readonly unknown[]
+  ? { readonly [K in keyof T]: Input<T[K]> }
+  : T extends (...args: never[]) => unknown
+    ? never
+    : T extends object
+      ? { readonly [K in keyof T]: Input<T[K]> }
+      : never;
+
+/** What may stand where a mapped task takes a `T`: something to map over, or {@link unmapped}. */
+export type MapInput<T> = Ref<readonly T[]> | readonly Input<T>[] | Unmapped<T>;
+
+/** The runtime side of {@link Ref}. */
+export interface Reference extends Ref<unknown> {
+  readonly [brand]: true;
+  readonly flowTask: FlowTask;
+  readonly flattened: boolean;
+}
+
+export function makeReference(flowTask: FlowTask, flattened = false): Reference {
+  const reference = {
+    [brand]: true as const,
+    ...(flattened ? { [flattenBrand]: true as const } : {}),
+    flowTask,
+    flattened,
+    after(...upstream: readonly Ref<unknown>[]) {
+      for (const other of upstream) flowTask.runAfter(asReference(other, "after()"));
+      return reference;
+    },
+  } as unknown as Reference;
+  return reference;
+}
+
+export function isReference(value: unknown): value is Reference {
+  return typeof value === "object" && value !== null && brand in value;
+}
+
+export function isUnmapped(value: unknown): value is Unmapped<unknown> {
+  return typeof value === "object" && value !== null && unmappedBrand in value;
+}
+
+function asReference(value: unknown, where: string): Reference {
+  if (isReference(value)) return value;
+  throw new MillraceError("TASK_ARGUMENT_INVALID", `${where} takes references to tasks of the flow, and was given ${typeof value}.`, {
+    hint: "Pass what calling a task returned.",
+  });
+}
+
+/**
+ * Hands a value whole to every child of a mapped task.
+ * @example const totals = sumMonth.map(months, unmapped(rows));
+ */
+export function unmapped<T>(value: T | Ref<T>): Unmapped<T> {
+  return { [unmappedBrand]: true, value };
+}
+
+/**
+ * Maps over a list of lists as over one list (one level; items that are no lists stay as they are).
+ * @example const lines = countWords.map(flatten(readFile.map(paths)));
+ */
+export function flatten<T>(lists: Ref<readonly (readonly T[])[]>): Flattened<T> {
+  const reference = asReference(lists, "flatten()");
+  return makeReference(reference.flowTask, true) as unknown as Flattened<T>;
+}

@@ -1,0 +1,94 @@
+import { currentBuild } from "./building.js";
+import { MillraceError } from "./errors.js";
+import type { Input, MapInput, MappedRef, Ref } from "./reference.js";
+import type { Trigger } from "./trigger.js";
+
+// biome-ignore lint/suspicious/noExplicitAny: a task may take anything; the public signature of task() keeps the types.
+export type TaskFunction = (...args: any[]) => unknown;
+
+/** Options of a task; all of them optional. */
+export interface TaskOptions {
+  /** How often the task is run again after it failed. Default 0. */
+  retries?: number;
+  /** How long to wait before it is run again, in milliseconds. Default 0. */
+  retryDelayMs?: number;
+  /** How long one try may take, in milliseconds; then its AbortSignal fires and it ends TimedOut. Default: no limit. */
+  timeoutMs?: number;
+  /** Words for people and limits; they are part of the task's slug. */
+  tags?: readonly string[];
+  /** A slug of the author's own, in place of name, tags and counter. */
+  slug?: string;
+  /** Which upstream states let it start. Default `triggers.allSuccessful`. */
+  trigger?: Trigger;
+  /** Is it skipped when an upstream was skipped? Default true. */
+  skipOnUpstreamSkip?: boolean;
+}
+
+/** A task: called inside a flow's build function it takes its place in that flow. */
+export interface Task<Args extends readonly unknown[], Result> {
+  (...args: { [K in keyof Args]: Input<Args[K]> }): Ref<Result>;
+  /** Runs the task once for each item of its arguments, which are lists; the shortest list decides how many. */
+  map(...args: { [K in keyof Args]: MapInput<Args[K]> }): MappedRef<Result>;
+  /** The same task with other options. */
+  with(options: TaskOptions): Task<Args, Result>;
+  /** The author's function itself, for unit tests. */
+  readonly fn: (...args: Args) => Result | Promise<Result>;
+  readonly taskName: string;
+  readonly options: Readonly<TaskOptions>;
+}
+
+/**
+ * Makes a task of a function, sync or async.
+ * @param name What people call it; together with its tags and a counter it makes the slug in a flow.
+ * @throws FLOW_INVALID_NAME, TASK_OPTIONS_INVALID
+ * @example
+ * const add = task("add", (a: number, b: number) => a + b);
+ * const fetchPage = task("fetch page", { retries: 3, retryDelayMs: 1_000 }, async (url: string) => (await fetch(url)).text());
+ */
+export function task<Args extends readonly unknown[], Result>(name: string, fn: (...args: Args) => Result): Task<Args, Awaited<Result>>;
+export function task<Args extends readonly unknown[], Result>(
+  name: string,
+  options: TaskOptions,
+  fn: (...args: Args) => Result,
+): Task<Args, Awaited<Result>>;
+export function task(name: string, ...rest: [TaskFunction] | [TaskOptions, TaskFunction]): Task<readonly unknown[], unknown> {
+  const [options, fn] = rest.length === 2 ? rest : [{}, rest[0]];
+  if (typeof name !== "string" || name.trim() === "") {
+    throw new MillraceError("FLOW_INVALID_NAME", `task() takes a name that is not empty, and was given ${JSON.stringify(name)}.`);
+  }
+  if (typeof fn !== "function") {
+    throw new MillraceError("TASK_OPTIONS_INVALID", `Task "${name}" has no function.`, {
+      hint: 'Write task("name", fn) or task("name", options, fn).',
+    });
+  }
+  checkTaskOptions(name, options);
+  return makeTask(name, Object.freeze({ ...options }), fn);
+}
+
+function makeTask(name: string, options: Readonly<TaskOptions>, fn: TaskFunction): Task<readonly unknown[], unknown> {
+  const place = (args: readonly unknown[], mapped: boolean) => currentBuild(`Task "${name}" was called`).addTask({ name, options, fn, args, mapped });
+  const bound = (...args: readonly unknown[]) => place(args, false);
+  return Object.assign(bound, {
+    map: (...args: readonly unknown[]) => place(args, true) as unknown as MappedRef<unknown>,
+    with: (more: TaskOptions) => {
+      checkTaskOptions(name, more);
+      return makeTask(name, Object.freeze({ ...options, ...more }), fn);
+    },
+    fn,
+    taskName: name,
+    options,
+  }) as unknown as Task<readonly unknown[], unknown>;
+}
+
+function checkTaskOptions(name: string, options: TaskOptions): void {
+  const isCount = (value: unknown) => value === undefined || (Number.isInteger(value) && (value as number) >= 0);
+  const isSpan = (value: unknown) => value === undefined || (typeof value === "number" && Number.isFinite(value) && value >= 0);
+  const refuse = (option: string, wanted: string, found: unknown) => {
+    throw new MillraceError("TASK_OPTIONS_INVALID", `Task "${name}": \`${option}\` must be ${wanted}, and is ${String(found)}.`);
+  };
+  if (!isCount(options.retries)) refuse("retries", "a whole number of 0 or more", options.retries);
+  if (!isSpan(options.retryDelayMs)) refuse("retryDelayMs", "milliseconds, 0 or more", options.retryDelayMs);
+  if (!isSpan(options.timeoutMs) || options.timeoutMs === 0) refuse("timeoutMs", "milliseconds, more than 0", options.timeoutMs);
+  if (options.tags?.some((tag) => typeof tag !== "string" || tag === "")) refuse("tags", "words that are not empty", options.tags);
+  if (options.slug !== undefined && (typeof options.slug !== "string" || options.slug === "")) refuse("slug", "a word that is not empty", options.slug);
+}

@@ -1,0 +1,79 @@
+import type { MessagePort } from "node:worker_threads";
+import type { FailureRecord } from "../codec/failure.js";
+import type { WireState } from "../codec/state-json.js";
+import type { LogLine } from "../core/context.js";
+import type { FlowSpec } from "../core/flow-spec.js";
+
+/*
+ * What crosses between the agent's main thread and a worker thread: types only. A run's request goes in as a piscina
+ * task; everything else goes over that run's own MessagePort, whose main-thread end is a RunHost and nothing more.
+ */
+
+/** The task that piscina hands to `workers/flow-run`. */
+export interface RunRequest {
+  flowRunId: string;
+  flowRunName: string;
+  flowId: string;
+  flowName: string;
+  /** A saved flow on this machine's disk. */
+  savedFlowFile: string;
+  /** The saved flow's hash as the Cloud registered it; the file must carry the same. */
+  savedFlowHash: string;
+  /** The hash of the spec that the Cloud registered; another spec is refused with TASK_IDS_CHANGED. */
+  specHash: string;
+  parameters: Record<string, unknown>;
+  scheduledStartAt: string;
+  taskRuns: WireTaskRun[];
+  /** The run's capability; transferred. */
+  port: MessagePort;
+}
+
+/** A known task run with its state as the wire's JSON, decoded in the worker so that the main thread need not. */
+export interface WireTaskRun {
+  taskRunId: string;
+  taskSlug: string;
+  mapIndex: number;
+  version: number;
+  state: WireState | null;
+}
+
+/** One state on its way to the Cloud. Without `taskRun` it is the flow run's own. */
+export interface ReportEntry {
+  taskRun?: { taskRunId: string; taskSlug: string; mapIndex: number; version: number };
+  state: WireState;
+  /** When the state was entered, ISO 8601. */
+  at: string;
+}
+
+export interface RunReport {
+  states: ReportEntry[];
+  logs: LogLine[];
+}
+
+/** What a worker thread may ask of the main thread, for its own run alone. */
+export interface RunHost {
+  /** Resolves when the Cloud has accepted all of it; rejects with a failure record otherwise. */
+  report(report: RunReport): Promise<void>;
+  /** Resolves, once, when the run must end, with the reason; may never resolve. */
+  stopped(): Promise<FailureRecord>;
+}
+
+/** What the worker's task resolves with. It never rejects by itself: a rejection is a thread that died. */
+export type RunReply =
+  | { outcome: "done"; state: string; leftovers: string[] }
+  /** The flow did not get as far as its engine; `built` is there for TASK_IDS_CHANGED. */
+  | { outcome: "not started"; failure: FailureRecord; built: FlowSpec | null };
+
+/** The task of `workers/describe-flow`: load a module's flows, without running them. */
+export interface DescribeRequest {
+  savedFlowFile?: string;
+  /** Folder and entry file of an unpacked bundle. */
+  bundleFile?: string;
+  /** The one flow wanted; all of the module's when absent. */
+  flowName?: string;
+}
+export type DescribeReply = { specs: DescribedFlow[] } | { failure: FailureRecord };
+export interface DescribedFlow {
+  spec: FlowSpec;
+  options: { external: string[]; freshThread: boolean; maxHeapMb: number | null };
+}
