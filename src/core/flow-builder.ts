@@ -83,6 +83,9 @@ export class FlowBuilder {
 
   finish(output: unknown): FlowDefinition {
     for (const reference of references(output)) this.#own(reference);
+    if (this.#tasks.length === 0) {
+      throw new MillraceError("FLOW_EMPTY", `Flow "${this.#name}" has no tasks.`, { hint: "Call at least one task in its build function." });
+    }
     const tasks = inDependencyOrder(this.#name, this.#tasks);
     const edges = tasks.flatMap((each) => each.upstream);
     return { name: this.#name, options: this.#options, tasks, edges, referenceTasks: this.#referenceTasks, output, sourceFile: this.#sourceFile };

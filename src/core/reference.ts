@@ -43,6 +43,17 @@ type InputInside<T> = T extends readonly unknown[]
 /** What may stand where a mapped task takes a `T`: something to map over, or {@link unmapped}. */
 export type MapInput<T> = Ref<readonly T[]> | readonly Input<T>[] | Unmapped<T>;
 
+/** A value with its references filled in: what a flow run gives for what its build function returned. */
+export type Filled<T> = T extends Ref<infer Value>
+  ? Value
+  : T extends (...args: never[]) => unknown
+    ? T
+    : T extends readonly unknown[]
+      ? { [K in keyof T]: Filled<T[K]> }
+      : T extends object
+        ? { [K in keyof T]: Filled<T[K]> }
+        : T;
+
 /** The runtime side of {@link Ref}. */
 export interface Reference extends Ref<unknown> {
   readonly [brand]: true;
