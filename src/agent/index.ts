@@ -1,0 +1,1 @@
+export { LocalAgent, type LocalAgentOptions } from "./local-agent.js";
