@@ -24,7 +24,11 @@ export interface Cloud {
   cancelFlowRun(flowRunId: string): Promise<string>;
   registerAgent(agent: { type: string; name: string; labels: readonly string[] }): Promise<string>;
   claimRuns(claim: Claim): Promise<ClaimAnswer>;
-  renewLeases(agentId: string, leases: readonly Lease[], leaseMs: number): Promise<{ lost: string[]; cancelling: string[] }>;
+  renewLeases(
+    agentId: string,
+    leases: readonly Lease[],
+    leaseMs: number,
+  ): Promise<{ lost: string[]; cancelling: string[] }>;
   releaseRuns(agentId: string, runs: readonly (Lease & { state?: WireState })[]): Promise<void>;
   /** Reports and, in the same round trip, claims more runs when `claim` is given. */
   reportStates(batch: ReportBatch, claim?: Claim): Promise<ReportAnswer>;

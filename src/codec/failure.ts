@@ -43,7 +43,10 @@ export function fromFailure(failure: FailureRecord): Error {
         ...(cause ? { cause } : {}),
         details: failure.details ?? undefined,
       })
-    : Object.assign(new Error(failure.message, cause ? { cause } : undefined), failure.code === null ? {} : { code: failure.code });
+    : Object.assign(
+        new Error(failure.message, cause ? { cause } : undefined),
+        failure.code === null ? {} : { code: failure.code },
+      );
   if (!isMillraceError(error)) error.name = failure.name;
   if (failure.stack !== null) error.stack = failure.stack;
   return error;

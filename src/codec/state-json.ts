@@ -44,7 +44,9 @@ export function fromWireState(wire: unknown, at: string): State {
 /** An instant as the database keeps it. One without a zone is UTC: Prefect's client sends those. @throws INPUT_INVALID */
 export function asInstant(value: unknown): string {
   if (typeof value !== "string") throw invalid("an instant is ISO 8601 text", value);
-  const zoned = /(?:Z|[+-]\d\d:?\d\d)$/i.test(value) ? value : `${value.includes("T") || value.includes(" ") ? value : `${value}T00:00:00`}Z`;
+  const zoned = /(?:Z|[+-]\d\d:?\d\d)$/i.test(value)
+    ? value
+    : `${value.includes("T") || value.includes(" ") ? value : `${value}T00:00:00`}Z`;
   const time = Date.parse(zoned);
   if (Number.isNaN(time)) throw invalid("an instant is ISO 8601 text", value);
   return new Date(time).toISOString();
@@ -61,9 +63,12 @@ function asObject(value: unknown, name: string): Record<string, unknown> {
   throw invalid(`\`${name}\` is an object`, value);
 }
 
-function optional<T extends "string" | "number">(value: unknown, kind: T, name: string): (T extends "string" ? string : number) | undefined {
+function optional<T extends "string" | "number">(
+  value: unknown,
+  kind: T,
+  name: string,
+): (T extends "string" ? string : number) | undefined {
   if (value === undefined || value === null) return undefined;
-  // biome-ignore lint/suspicious/useValidTypeof: `kind` is one of the two words that typeof answers.
   if (typeof value === kind) return value as T extends "string" ? string : number;
   throw invalid(`\`${name}\` is a ${kind}`, value);
 }

@@ -1,6 +1,6 @@
+import { MillraceError } from "./errors.js";
 import { type BuildFlow, FlowBuilder } from "./flow-builder.js";
 import type { FlowDefinition, FlowOptions } from "./flow-definition.js";
-import { MillraceError } from "./errors.js";
 
 /** The flow being built right now; a build function is synchronous, so there is one at most. */
 let current: FlowBuilder | undefined;
@@ -14,7 +14,12 @@ export function currentBuild(what: string): FlowBuilder {
 }
 
 /** Runs the author's build function and returns the flow it describes. */
-export function buildFlow(name: string, options: FlowOptions, build: BuildFlow<unknown>, sourceFile: string | undefined): FlowDefinition {
+export function buildFlow(
+  name: string,
+  options: FlowOptions,
+  build: BuildFlow<unknown>,
+  sourceFile: string | undefined,
+): FlowDefinition {
   const outer = current;
   const builder = new FlowBuilder(name, options, sourceFile);
   current = builder;

@@ -21,7 +21,9 @@ const SETTLE_MS = 20;
 export function noteDefinition(flow: FlowDefinition): void {
   if (!load) return;
   if (load.flows.has(flow.name)) {
-    throw new MillraceError("FLOW_NAME_TAKEN", `Two flows of one module are called "${flow.name}".`, { hint: "Give each flow of a module its own name." });
+    throw new MillraceError("FLOW_NAME_TAKEN", `Two flows of one module are called "${flow.name}".`, {
+      hint: "Give each flow of a module its own name.",
+    });
   }
   load.flows.set(flow.name, flow);
 }
@@ -46,13 +48,19 @@ let previous: Promise<unknown> = Promise.resolve();
  * Runs `importModule` and returns the flows that were defined meanwhile, by name. Calls queue up behind each other.
  * @param wanted The one flow that is needed; the load may end as soon as it stands.
  */
-export function collectDefinitions(importModule: () => Promise<unknown>, wanted?: string): Promise<ReadonlyMap<string, FlowDefinition>> {
+export function collectDefinitions(
+  importModule: () => Promise<unknown>,
+  wanted?: string,
+): Promise<ReadonlyMap<string, FlowDefinition>> {
   const collected = previous.then(() => collect(importModule, wanted));
   previous = collected.catch(() => {});
   return collected;
 }
 
-async function collect(importModule: () => Promise<unknown>, wanted: string | undefined): Promise<ReadonlyMap<string, FlowDefinition>> {
+async function collect(
+  importModule: () => Promise<unknown>,
+  wanted: string | undefined,
+): Promise<ReadonlyMap<string, FlowDefinition>> {
   let stop = () => {};
   const stopped = new Promise<void>((resolve) => {
     stop = resolve;

@@ -60,9 +60,13 @@ export class FlowBuilder {
     const bare = args.map((arg) => (isUnmapped(arg) ? arg.value : arg));
     mappedArgs.forEach((isMapped, index) => {
       if (isMapped && !isReference(bare[index]) && !Array.isArray(bare[index])) {
-        throw new MillraceError("TASK_ARGUMENT_INVALID", `Task "${name}": argument ${index} of .map() is ${typeof bare[index]}, not a list.`, {
-          hint: "Wrap a value that every child gets whole in unmapped().",
-        });
+        throw new MillraceError(
+          "TASK_ARGUMENT_INVALID",
+          `Task "${name}": argument ${index} of .map() is ${typeof bare[index]}, not a list.`,
+          {
+            hint: "Wrap a value that every child gets whole in unmapped().",
+          },
+        );
       }
     });
     const slug = this.#slug(name, options);
@@ -74,21 +78,45 @@ export class FlowBuilder {
       throw new MillraceError("FLOW_INVALID_NAME", `A parameter of flow "${this.#name}" has no name.`);
     }
     if (this.#bySlug.has(name)) {
-      throw new MillraceError("PARAMETER_DUPLICATE", `Flow "${this.#name}" has two parameters, or a parameter and a task, called "${name}".`, {
-        hint: "Call parameter() once and pass its reference on.",
-      });
+      throw new MillraceError(
+        "PARAMETER_DUPLICATE",
+        `Flow "${this.#name}" has two parameters, or a parameter and a task, called "${name}".`,
+        {
+          hint: "Call parameter() once and pass its reference on.",
+        },
+      );
     }
-    return this.#add({ slug: name, name, kind: "parameter", options: {}, fn: undefined, parameter: options, args: [], mappedArgs: [], mapped: false });
+    return this.#add({
+      slug: name,
+      name,
+      kind: "parameter",
+      options: {},
+      fn: undefined,
+      parameter: options,
+      args: [],
+      mappedArgs: [],
+      mapped: false,
+    });
   }
 
   finish(output: unknown): FlowDefinition {
     for (const reference of references(output)) this.#own(reference);
     if (this.#tasks.length === 0) {
-      throw new MillraceError("FLOW_EMPTY", `Flow "${this.#name}" has no tasks.`, { hint: "Call at least one task in its build function." });
+      throw new MillraceError("FLOW_EMPTY", `Flow "${this.#name}" has no tasks.`, {
+        hint: "Call at least one task in its build function.",
+      });
     }
     const tasks = inDependencyOrder(this.#name, this.#tasks);
     const edges = tasks.flatMap((each) => each.upstream);
-    return { name: this.#name, options: this.#options, tasks, edges, referenceTasks: this.#referenceTasks, output, sourceFile: this.#sourceFile };
+    return {
+      name: this.#name,
+      options: this.#options,
+      tasks,
+      edges,
+      referenceTasks: this.#referenceTasks,
+      output,
+      sourceFile: this.#sourceFile,
+    };
   }
 
   #add(fields: Omit<FlowTask, "id" | "upstream" | "runAfter">): Reference {
@@ -98,14 +126,26 @@ export class FlowBuilder {
       id: taskId(this.#name, fields.slug),
       upstream,
       runAfter: (reference) => {
-        upstream.push({ upstream: this.#own(reference).flowTask, downstream: flowTask, key: null, mapped: false, flattened: false });
+        upstream.push({
+          upstream: this.#own(reference).flowTask,
+          downstream: flowTask,
+          key: null,
+          mapped: false,
+          flattened: false,
+        });
       },
     };
     fields.args.forEach((arg, index) => {
       for (const { reference, path } of references(arg, [String(index)])) {
         // Inside a list that is mapped over, a reference belongs to one child: it is handed on whole.
         const mapped = fields.mappedArgs[index] === true && path.length === 1;
-        upstream.push({ upstream: this.#own(reference).flowTask, downstream: flowTask, key: path.join("."), mapped, flattened: reference.flattened });
+        upstream.push({
+          upstream: this.#own(reference).flowTask,
+          downstream: flowTask,
+          key: path.join("."),
+          mapped,
+          flattened: reference.flattened,
+        });
       }
     });
     this.#tasks.push(flowTask);
@@ -117,9 +157,13 @@ export class FlowBuilder {
   #slug(name: string, options: Readonly<TaskOptions>): string {
     if (options.slug !== undefined) {
       if (!this.#bySlug.has(options.slug)) return options.slug;
-      throw new MillraceError("FLOW_NAME_TAKEN", `Flow "${this.#name}" has two tasks with the slug "${options.slug}".`, {
-        hint: "Leave `slug` out, or give each its own with task.with({ slug }).",
-      });
+      throw new MillraceError(
+        "FLOW_NAME_TAKEN",
+        `Flow "${this.#name}" has two tasks with the slug "${options.slug}".`,
+        {
+          hint: "Leave `slug` out, or give each its own with task.with({ slug }).",
+        },
+      );
     }
     const prefix = [name, ...[...(options.tags ?? [])].sort()].join("-");
     for (;;) {
@@ -132,8 +176,12 @@ export class FlowBuilder {
 
   #own(reference: Reference): Reference {
     if (this.#bySlug.get(reference.flowTask.slug) === reference.flowTask) return reference;
-    throw new MillraceError("REFERENCE_FOREIGN", `Flow "${this.#name}" uses a reference to "${reference.flowTask.slug}" of another flow.`, {
-      hint: "Call the task inside this flow's own build function.",
-    });
+    throw new MillraceError(
+      "REFERENCE_FOREIGN",
+      `Flow "${this.#name}" uses a reference to "${reference.flowTask.slug}" of another flow.`,
+      {
+        hint: "Call the task inside this flow's own build function.",
+      },
+    );
   }
 }

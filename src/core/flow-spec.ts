@@ -90,7 +90,9 @@ function toTaskSpec(flowTask: FlowTask): TaskSpec {
     skipOnUpstreamSkip: options.skipOnUpstreamSkip ?? true,
     mapped: flowTask.mapped,
     bodyHash: sha256(flowTask.fn ? String(flowTask.fn) : (flowTask.parameter?.schema?.["~standard"].vendor ?? "")),
-    constantsHash: sha256(stableText(flowTask.kind === "parameter" ? (flowTask.parameter?.default ?? null) : flowTask.args)),
+    constantsHash: sha256(
+      stableText(flowTask.kind === "parameter" ? (flowTask.parameter?.default ?? null) : flowTask.args),
+    ),
   };
 }
 

@@ -22,7 +22,12 @@ export function inDependencyOrder<T extends FlowTask>(flowName: string, tasks: r
         continue;
       }
       const { upstream } = top.task.upstream[top.next++]!;
-      if (onPath.has(upstream)) throw cycle(flowName, open.map((each) => each.task), upstream);
+      if (onPath.has(upstream))
+        throw cycle(
+          flowName,
+          open.map((each) => each.task),
+          upstream,
+        );
       if (done.has(upstream)) continue;
       onPath.add(upstream);
       open.push({ task: upstream, next: 0 });
@@ -33,10 +38,14 @@ export function inDependencyOrder<T extends FlowTask>(flowName: string, tasks: r
 
 function cycle(flowName: string, path: readonly FlowTask[], back: FlowTask): MillraceError {
   const circle = [...path.slice(path.indexOf(back)), back].map((each) => each.slug).reverse();
-  return new MillraceError("FLOW_CYCLE", `Flow "${flowName}" has tasks that wait for each other: ${circle.join(" → ")}.`, {
-    hint: "Take out the .after() that closes the circle.",
-    details: circle,
-  });
+  return new MillraceError(
+    "FLOW_CYCLE",
+    `Flow "${flowName}" has tasks that wait for each other: ${circle.join(" → ")}.`,
+    {
+      hint: "Take out the .after() that closes the circle.",
+      details: circle,
+    },
+  );
 }
 
 /** The tasks that nothing waits for. */

@@ -12,7 +12,12 @@ export interface StandardSchema<T> {
 }
 export type SchemaOutcome<T> =
   | { readonly value: T; readonly issues?: undefined }
-  | { readonly issues: readonly { readonly message: string; readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined }[] };
+  | {
+      readonly issues: readonly {
+        readonly message: string;
+        readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
+      }[];
+    };
 
 export interface ParameterOptions<T> {
   /** Used when a run does not give the parameter. Plain JSON. A parameter without one is required. */
@@ -32,5 +37,8 @@ export interface ParameterOptions<T> {
  * });
  */
 export function parameter<T = unknown>(name: string, options: ParameterOptions<T> = {}): Ref<T> {
-  return currentBuild(`parameter("${name}") was called`).addParameter(name, options as ParameterOptions<unknown>) as unknown as Ref<T>;
+  return currentBuild(`parameter("${name}") was called`).addParameter(
+    name,
+    options as ParameterOptions<unknown>,
+  ) as unknown as Ref<T>;
 }

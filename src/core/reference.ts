@@ -44,15 +44,16 @@ type InputInside<T> = T extends readonly unknown[]
 export type MapInput<T> = Ref<readonly T[]> | readonly Input<T>[] | Unmapped<T>;
 
 /** A value with its references filled in: what a flow run gives for what its build function returned. */
-export type Filled<T> = T extends Ref<infer Value>
-  ? Value
-  : T extends (...args: never[]) => unknown
-    ? T
-    : T extends readonly unknown[]
-      ? { [K in keyof T]: Filled<T[K]> }
-      : T extends object
+export type Filled<T> =
+  T extends Ref<infer Value>
+    ? Value
+    : T extends (...args: never[]) => unknown
+      ? T
+      : T extends readonly unknown[]
         ? { [K in keyof T]: Filled<T[K]> }
-        : T;
+        : T extends object
+          ? { [K in keyof T]: Filled<T[K]> }
+          : T;
 
 /** The runtime side of {@link Ref}. */
 export interface Reference extends Ref<unknown> {
@@ -85,9 +86,13 @@ export function isUnmapped(value: unknown): value is Unmapped<unknown> {
 
 function asReference(value: unknown, where: string): Reference {
   if (isReference(value)) return value;
-  throw new MillraceError("TASK_ARGUMENT_INVALID", `${where} takes references to tasks of the flow, and was given ${typeof value}.`, {
-    hint: "Pass what calling a task returned.",
-  });
+  throw new MillraceError(
+    "TASK_ARGUMENT_INVALID",
+    `${where} takes references to tasks of the flow, and was given ${typeof value}.`,
+    {
+      hint: "Pass what calling a task returned.",
+    },
+  );
 }
 
 /**

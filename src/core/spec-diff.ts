@@ -35,9 +35,11 @@ export function diffSpecs(before: FlowSpec, after: FlowSpec, options: DiffOption
 
   const rows: SpecDifference[] = [];
   for (const [from, to] of renamed) rows.push({ kind: "renamed", slug: to.slug, before: from.slug, after: to.slug });
-  for (const each of removed) if (!rename.has(each.slug)) rows.push({ kind: "removed", slug: each.slug, before: each.name, after: "–" });
+  for (const each of removed)
+    if (!rename.has(each.slug)) rows.push({ kind: "removed", slug: each.slug, before: each.name, after: "–" });
   const renamedTo = new Set(rename.values());
-  for (const each of added) if (!renamedTo.has(each.slug)) rows.push({ kind: "added", slug: each.slug, before: "–", after: each.name });
+  for (const each of added)
+    if (!renamedTo.has(each.slug)) rows.push({ kind: "added", slug: each.slug, before: "–", after: each.name });
 
   for (const each of after.tasks) {
     const counterpart = old.get(each.slug);
@@ -51,7 +53,9 @@ function pairRenamed(removed: readonly TaskSpec[], added: readonly TaskSpec[]): 
   const free = [...added];
   const pairs: [TaskSpec, TaskSpec][] = [];
   for (const from of removed) {
-    const at = free.findIndex((to) => to.kind === from.kind && to.bodyHash === from.bodyHash && to.constantsHash === from.constantsHash);
+    const at = free.findIndex(
+      (to) => to.kind === from.kind && to.bodyHash === from.bodyHash && to.constantsHash === from.constantsHash,
+    );
     if (at >= 0) pairs.push([from, free.splice(at, 1)[0]!]);
   }
   return pairs;
@@ -63,9 +67,24 @@ function diffTask(before: TaskSpec, after: TaskSpec, bodies: boolean): SpecDiffe
     rows.push({ kind: "body changed", slug: after.slug, before: short(before.bodyHash), after: short(after.bodyHash) });
   }
   if (before.constantsHash !== after.constantsHash) {
-    rows.push({ kind: "arguments changed", slug: after.slug, before: short(before.constantsHash), after: short(after.constantsHash) });
+    rows.push({
+      kind: "arguments changed",
+      slug: after.slug,
+      before: short(before.constantsHash),
+      after: short(after.constantsHash),
+    });
   }
-  const names = ["name", "kind", "tags", "retries", "retryDelayMs", "timeoutMs", "trigger", "skipOnUpstreamSkip", "mapped"] as const;
+  const names = [
+    "name",
+    "kind",
+    "tags",
+    "retries",
+    "retryDelayMs",
+    "timeoutMs",
+    "trigger",
+    "skipOnUpstreamSkip",
+    "mapped",
+  ] as const;
   const changed = names.filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]));
   if (changed.length > 0) {
     const text = (side: TaskSpec) => changed.map((name) => `${name} ${JSON.stringify(side[name])}`).join(", ");
@@ -103,14 +122,31 @@ const short = (hash: string): string => hash.slice(0, 10);
 export function renderDiff(rows: readonly SpecDifference[], before: string, after: string): string {
   const cells = [["change", "task", before, after], ...rows.map((row) => [row.kind, row.slug, row.before, row.after])];
   const widths = [0, 1, 2, 3].map((column) => Math.max(...cells.map((row) => row[column]!.length)));
-  return cells.map((row) => row.map((cell, column) => cell.padEnd(widths[column]!)).join("  ").trimEnd()).join("\n");
+  return cells
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column]!))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
 }
 
 /** The error that ends a flow run before its first task, or a deploy, when two sides differ. */
-export function taskIdsChanged(flowName: string, before: SpecSide, after: SpecSide, rows: readonly SpecDifference[], hint: string): MillraceError {
+export function taskIdsChanged(
+  flowName: string,
+  before: SpecSide,
+  after: SpecSide,
+  rows: readonly SpecDifference[],
+  hint: string,
+): MillraceError {
   const table = renderDiff(rows, before.label, after.label);
-  return new MillraceError("TASK_IDS_CHANGED", `Flow "${flowName}" is not the same in ${before.label} and ${after.label}:\n${table}`, {
-    hint,
-    details: { before: before.label, after: after.label, rows },
-  });
+  return new MillraceError(
+    "TASK_IDS_CHANGED",
+    `Flow "${flowName}" is not the same in ${before.label} and ${after.label}:\n${table}`,
+    {
+      hint,
+      details: { before: before.label, after: after.label, rows },
+    },
+  );
 }

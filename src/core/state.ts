@@ -30,7 +30,15 @@ export type StateType = keyof typeof parents;
 
 /** Where a task's result is: never the value itself, except as the short JSON text of a `PrefectResult`. */
 export interface ResultRecord {
-  type: "PrefectResult" | "LocalResult" | "S3Result" | "GCSResult" | "AzureResult" | "ConstantResult" | "CustomResult" | "Result";
+  type:
+    | "PrefectResult"
+    | "LocalResult"
+    | "S3Result"
+    | "GCSResult"
+    | "AzureResult"
+    | "ConstantResult"
+    | "CustomResult"
+    | "Result";
   location: string | null;
   /** Further fields of the kind, for instance `dir` or `bucket`. */
   [field: string]: unknown;
@@ -62,7 +70,8 @@ export function isType(type: StateType, family: StateType): boolean {
 }
 
 export const stateTypes = Object.keys(parents) as StateType[];
-export const isStateType = (value: unknown): value is StateType => typeof value === "string" && Object.hasOwn(parents, value);
+export const isStateType = (value: unknown): value is StateType =>
+  typeof value === "string" && Object.hasOwn(parents, value);
 
 type Typed = { type: StateType };
 export const isPending = (state: Typed): boolean => isType(state.type, "Pending");
@@ -78,6 +87,10 @@ export const isCancelled = (state: Typed): boolean => state.type === "Cancelled"
 export const isTerminal = (state: Typed): boolean => isFinished(state) && state.type !== "Looped";
 
 /** A new state; `at` defaults to now. */
-export function makeState(type: StateType, message: string | null, more: Partial<Omit<State, "type" | "message">> = {}): State {
+export function makeState(
+  type: StateType,
+  message: string | null,
+  more: Partial<Omit<State, "type" | "message">> = {},
+): State {
   return { ...more, type, message, at: more.at ?? new Date().toISOString() };
 }

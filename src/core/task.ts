@@ -45,16 +45,25 @@ export interface Task<Args extends readonly unknown[], Result> {
  * const add = task("add", (a: number, b: number) => a + b);
  * const fetchPage = task("fetch page", { retries: 3, retryDelayMs: 1_000 }, async (url: string) => (await fetch(url)).text());
  */
-export function task<Args extends readonly unknown[], Result>(name: string, fn: (...args: Args) => Result): Task<Args, Awaited<Result>>;
+export function task<Args extends readonly unknown[], Result>(
+  name: string,
+  fn: (...args: Args) => Result,
+): Task<Args, Awaited<Result>>;
 export function task<Args extends readonly unknown[], Result>(
   name: string,
   options: TaskOptions,
   fn: (...args: Args) => Result,
 ): Task<Args, Awaited<Result>>;
-export function task(name: string, ...rest: [TaskFunction] | [TaskOptions, TaskFunction]): Task<readonly unknown[], unknown> {
+export function task(
+  name: string,
+  ...rest: [TaskFunction] | [TaskOptions, TaskFunction]
+): Task<readonly unknown[], unknown> {
   const [options, fn] = rest.length === 2 ? rest : [{}, rest[0]];
   if (typeof name !== "string" || name.trim() === "") {
-    throw new MillraceError("FLOW_INVALID_NAME", `task() takes a name that is not empty, and was given ${JSON.stringify(name)}.`);
+    throw new MillraceError(
+      "FLOW_INVALID_NAME",
+      `task() takes a name that is not empty, and was given ${JSON.stringify(name)}.`,
+    );
   }
   if (typeof fn !== "function") {
     throw new MillraceError("TASK_OPTIONS_INVALID", `Task "${name}" has no function.`, {
@@ -66,7 +75,8 @@ export function task(name: string, ...rest: [TaskFunction] | [TaskOptions, TaskF
 }
 
 function makeTask(name: string, options: Readonly<TaskOptions>, fn: TaskFunction): Task<readonly unknown[], unknown> {
-  const place = (args: readonly unknown[], mapped: boolean) => currentBuild(`Task "${name}" was called`).addTask({ name, options, fn, args, mapped });
+  const place = (args: readonly unknown[], mapped: boolean) =>
+    currentBuild(`Task "${name}" was called`).addTask({ name, options, fn, args, mapped });
   const bound = (...args: readonly unknown[]) => place(args, false);
   return Object.assign(bound, {
     map: (...args: readonly unknown[]) => place(args, true) as unknown as MappedRef<unknown>,
@@ -82,13 +92,20 @@ function makeTask(name: string, options: Readonly<TaskOptions>, fn: TaskFunction
 
 function checkTaskOptions(name: string, options: TaskOptions): void {
   const isCount = (value: unknown) => value === undefined || (Number.isInteger(value) && (value as number) >= 0);
-  const isSpan = (value: unknown) => value === undefined || (typeof value === "number" && Number.isFinite(value) && value >= 0);
+  const isSpan = (value: unknown) =>
+    value === undefined || (typeof value === "number" && Number.isFinite(value) && value >= 0);
   const refuse = (option: string, wanted: string, found: unknown) => {
-    throw new MillraceError("TASK_OPTIONS_INVALID", `Task "${name}": \`${option}\` must be ${wanted}, and is ${String(found)}.`);
+    throw new MillraceError(
+      "TASK_OPTIONS_INVALID",
+      `Task "${name}": \`${option}\` must be ${wanted}, and is ${String(found)}.`,
+    );
   };
   if (!isCount(options.retries)) refuse("retries", "a whole number of 0 or more", options.retries);
   if (!isSpan(options.retryDelayMs)) refuse("retryDelayMs", "milliseconds, 0 or more", options.retryDelayMs);
-  if (!isSpan(options.timeoutMs) || options.timeoutMs === 0) refuse("timeoutMs", "milliseconds, more than 0", options.timeoutMs);
-  if (options.tags?.some((tag) => typeof tag !== "string" || tag === "")) refuse("tags", "words that are not empty", options.tags);
-  if (options.slug !== undefined && (typeof options.slug !== "string" || options.slug === "")) refuse("slug", "a word that is not empty", options.slug);
+  if (!isSpan(options.timeoutMs) || options.timeoutMs === 0)
+    refuse("timeoutMs", "milliseconds, more than 0", options.timeoutMs);
+  if (options.tags?.some((tag) => typeof tag !== "string" || tag === ""))
+    refuse("tags", "words that are not empty", options.tags);
+  if (options.slug !== undefined && (typeof options.slug !== "string" || options.slug === ""))
+    refuse("slug", "a word that is not empty", options.slug);
 }

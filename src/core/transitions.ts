@@ -22,7 +22,9 @@ export function refuseFlowRunMove(from: StateType | null, to: StateType): Refusa
   if (isTerminal({ type: from })) return `a flow run that is ${from} stays so`;
   if (to === "Mapped" || to === "Cached" || to === "Skipped" || to === "Looped") return `a flow run is never ${to}`;
   // A run that is being cancelled may still finish in any way, but it does not start again.
-  if (from === "Cancelling" && !isTerminal({ type: to }) && to !== "Cancelling") return "the flow run is being cancelled";
-  if (to === "Cancelling" && !(isType(from, "Running") || from === "Submitted")) return `a flow run that is ${from} is cancelled at once`;
+  if (from === "Cancelling" && !isTerminal({ type: to }) && to !== "Cancelling")
+    return "the flow run is being cancelled";
+  if (to === "Cancelling" && !(isType(from, "Running") || from === "Submitted"))
+    return `a flow run that is ${from} is cancelled at once`;
   return null;
 }

@@ -16,13 +16,13 @@ interface Teardown {
  */
 export async function temporaryHome(t: Teardown): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "millrace-home-"));
-  const before = process.env["MILLRACE_HOME"];
-  process.env["MILLRACE_HOME"] = folder;
+  const before = process.env.MILLRACE_HOME;
+  process.env.MILLRACE_HOME = folder;
   t.teardown(async () => {
     if (before === undefined) {
-      delete process.env["MILLRACE_HOME"];
+      delete process.env.MILLRACE_HOME;
     } else {
-      process.env["MILLRACE_HOME"] = before;
+      process.env.MILLRACE_HOME = before;
     }
     await rm(folder, { recursive: true, force: true, maxRetries: 3 });
   });
