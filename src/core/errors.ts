@@ -38,6 +38,7 @@ export const errorCodes = {
   CLOUD_REFUSED: "The Cloud answered with an error.",
   UNAUTHENTICATED: "The Cloud does not know the token.",
   NOT_LOGGED_IN: "No token for the Cloud was found.",
+  LOGIN_FILE_INVALID: "The file that holds the logins cannot be read.",
   PROJECT_NOT_FOUND: "There is no project of that name.",
   FLOW_NOT_FOUND: "There is no such flow in the Cloud.",
   FLOW_ARCHIVED: "The flow's version is archived.",

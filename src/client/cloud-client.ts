@@ -1,0 +1,184 @@
+import { isMillraceError, MillraceError } from "../core/errors.js";
+import { newId } from "../core/ids.js";
+import type { Claim, Cloud, NewFlowRun, ReportAnswer, ReportBatch } from "./cloud.js";
+import type { WireError } from "./cloud-error.js";
+import { normalizeUrl } from "./config.js";
+import { documents, type Operation } from "./documents.js";
+import { type Http, openHttp } from "./http.js";
+import { toRegisteredFlow, toSerializedFlow } from "./serialize-flow.js";
+import { agentEvents } from "./subscribe.js";
+import type { CreateFlowRunInput } from "./wire.js";
+import { toClaimAnswer, toReportAnswer, toWireClaim, toWireLease, toWireReport } from "./wire-runs.js";
+
+export interface OpenCloudOptions {
+  /** The Cloud's address; `/graphql` below it is the API. */
+  url: string;
+  /** A USER token. Without one only a Cloud that asks for none answers. */
+  token?: string;
+  /** Used for every request in place of our own keep-alive connections, for instance behind a proxy. */
+  fetch?: typeof globalThis.fetch;
+  /** How often a request is tried in all while the Cloud does not answer. Default 6, which is over within 10 s. */
+  tries?: number;
+}
+
+/**
+ * The Cloud at an address. Nothing is sent yet; `close()` gives the connections back.
+ * @throws INPUT_INVALID for an address that is none
+ * @example
+ * const cloud = openCloud(resolveCloud());
+ * try {
+ *   await cloud.hello();
+ * } finally {
+ *   await cloud.close();
+ * }
+ */
+export function openCloud(options: OpenCloudOptions): Cloud {
+  const url = normalizeUrl(options.url, "The Cloud's address");
+  const http = openHttp({ url, token: options.token, fetch: options.fetch, tries: options.tries });
+  return {
+    url,
+    ...accessSide(http),
+    ...authorSide(http),
+    ...agentSide(http, url),
+    query<T>(document: string, variables: Record<string, unknown> = {}) {
+      const operation: Operation<T, Record<string, unknown>> = { name: "a query", text: document, repeatable: true };
+      return http.request(operation, variables);
+    },
+    close: () => http.close(),
+  };
+}
+
+type AccessSide = Pick<Cloud, "hello" | "authInfo" | "createApiKey">;
+
+function accessSide(http: Http): AccessSide {
+  return {
+    async hello() {
+      await http.request(documents.hello, {});
+    },
+    async authInfo() {
+      const { auth_info } = await http.request(documents.authInfo, {});
+      return { tenantId: auth_info.tenant_id ?? "", scope: auth_info.scope ?? "", name: auth_info.name };
+    },
+    async createApiKey(name, scope) {
+      const input = { name, ...(scope === undefined ? {} : { scope }) };
+      return (await http.request(documents.createApiKey, { input })).create_api_key;
+    },
+  };
+}
+
+type AuthorSide = Pick<
+  Cloud,
+  "findProject" | "createProject" | "createFlow" | "latestFlow" | "flow" | "createFlowRun" | "cancelFlowRun"
+>;
+
+function authorSide(http: Http): AuthorSide {
+  const findProject = async (name: string) => (await http.request(documents.findProject, { name })).project[0]?.id;
+  return {
+    findProject,
+    async createProject(name, description) {
+      const input = { name, ...(description === undefined ? {} : { description }) };
+      try {
+        return (await http.request(documents.createProject, { input })).create_project.id;
+      } catch (error) {
+        if (!isMillraceError(error) || !error.message.includes("Uniqueness violation")) throw error;
+        const existing = await findProject(name);
+        if (existing === undefined) throw error;
+        return existing;
+      }
+    },
+    async createFlow(flow) {
+      const input = {
+        project_id: flow.projectId,
+        serialized_flow: toSerializedFlow(flow),
+        idempotency_key: flow.idempotencyKey,
+      };
+      const { create_flow } = await http.request(documents.createFlow, { input });
+      const { id, flow_group_id, version, created } = create_flow;
+      return { flowId: id, flowGroupId: flow_group_id, version, created };
+    },
+    async latestFlow(project, name) {
+      const { flow } = await http.request(documents.latestFlow, { name, project: project ?? null });
+      return flow[0] && toRegisteredFlow(flow[0]);
+    },
+    async flow(flowId) {
+      const { flow_by_pk } = await http.request(documents.flow, { id: flowId });
+      return flow_by_pk ? toRegisteredFlow(flow_by_pk) : undefined;
+    },
+    async createFlowRun(run) {
+      const { create_flow_run } = await http.request(documents.createFlowRun, { input: toNewFlowRun(run) });
+      return create_flow_run.id;
+    },
+    async cancelFlowRun(flowRunId) {
+      const { cancel_flow_run } = await http.request(documents.cancelFlowRun, { input: { flow_run_id: flowRunId } });
+      return cancel_flow_run.state;
+    },
+  };
+}
+
+type AgentSide = Pick<
+  Cloud,
+  "registerAgent" | "claimRuns" | "renewLeases" | "releaseRuns" | "reportStates" | "agentEvents"
+>;
+
+function agentSide(http: Http, url: string): AgentSide {
+  return {
+    async registerAgent(agent) {
+      return (await http.request(documents.registerAgent, { input: { ...agent, labels: [...agent.labels] } }))
+        .register_agent.id;
+    },
+    async claimRuns(claim) {
+      return toClaimAnswer((await http.request(documents.claimRuns, { input: toWireClaim(claim) })).claim_runs);
+    },
+    async renewLeases(agentId, leases, leaseMs) {
+      const input = { agent_id: agentId, leases: leases.map(toWireLease), lease_ms: leaseMs };
+      return (await http.request(documents.renewLeases, { input })).renew_leases;
+    },
+    async releaseRuns(agentId, runs) {
+      const input = {
+        agent_id: agentId,
+        runs: runs.map((run) => ({ ...toWireLease(run), ...(run.state === undefined ? {} : { state: run.state }) })),
+      };
+      const { success, error } = (await http.request(documents.releaseRuns, { input })).release_runs;
+      if (!success)
+        throw new MillraceError(
+          "CLOUD_REFUSED",
+          `The Cloud at ${url} refused release_runs: ${error ?? "no reason given"}.`,
+        );
+    },
+    reportStates: (batch, claim) => reportStates(http, batch, claim),
+    agentEvents: (agentId, flowGroupId, signal) => agentEvents(http, { agentId, flowGroupId, signal, url }),
+  };
+}
+
+async function reportStates(http: Http, batch: ReportBatch, claim: Claim | undefined): Promise<ReportAnswer> {
+  const report = toWireReport(batch);
+  if (!claim) return toReportAnswer((await http.request(documents.reportStates, { input: report })).report_states, undefined);
+  try {
+    const { report_states, claim_runs } = await http.request(documents.reportAndClaim, {
+      report,
+      claim: toWireClaim(claim),
+    });
+    return toReportAnswer(report_states, claim_runs);
+  } catch (error) {
+    if (!isRefusedClaim(error)) throw error;
+    // The reports were taken, and only the claim failed: the same batch again answers what was judged.
+    return toReportAnswer((await http.request(documents.reportStates, { input: report })).report_states, undefined);
+  }
+}
+
+function isRefusedClaim(error: unknown): boolean {
+  if (!isMillraceError(error) || !Array.isArray(error.cause)) return false;
+  return (error.cause as WireError[]).every((each) => each.path?.[0] === "claim_runs");
+}
+
+/** Without a key of the caller's own one is made, so that a request whose answer was lost can be sent again. */
+function toNewFlowRun(run: NewFlowRun): CreateFlowRunInput {
+  return {
+    flow_id: run.flowId,
+    idempotency_key: run.idempotencyKey ?? newId(),
+    parameters: run.parameters,
+    ...(run.labels === undefined ? {} : { labels: [...run.labels] }),
+    flow_run_name: run.name,
+    scheduled_start_time: run.scheduledStartAt,
+  };
+}
