@@ -34,7 +34,7 @@ export function wireTypes(schema: string): string {
     if (definition.kind === Kind.OBJECT_TYPE_DEFINITION) parts.push(objectType(definition));
     if (definition.kind === Kind.INPUT_OBJECT_TYPE_DEFINITION) {
       const fields = (definition.fields ?? []).map(
-        (field) => doc(field.description, "  ") + `  ${inputField(field)};\n`,
+        (field) => `${doc(field.description, "  ")}  ${inputField(field)};\n`,
       );
       parts.push(
         `${doc(definition.description)}export interface ${pascal(definition.name.value)} {\n${fields.join("")}}\n`,
@@ -48,7 +48,7 @@ function objectType(definition: ObjectTypeDefinitionNode): string {
   const root = ROOTS[definition.name.value];
   const fields = (definition.fields ?? []).map((field) => {
     const text = root === undefined ? `${field.name.value}: ${outputType(field.type)}` : rootField(field);
-    return doc(field.description, "  ", field.directives) + `  ${text};\n`;
+    return `${doc(field.description, "  ", field.directives)}  ${text};\n`;
   });
   return `${doc(definition.description)}export interface ${root ?? pascal(definition.name.value)} {\n${fields.join("")}}\n`;
 }

@@ -1,0 +1,140 @@
+import type { Reads } from "./database.js";
+import { listOf } from "./sql.js";
+
+/**
+ * The queue. A waiting run is found by its labels first: distinct label sets are few, `core/labels` says which of them an
+ * agent takes, and each is a range of the partial index in the order of being due. So runs that are for other agents cost
+ * nothing, however many wait.
+ */
+
+/** Must read as it does in the index's own definition, or the index is not used. */
+const WAITING = "state IN ('Scheduled','Paused','Resume','Retrying','Queued')";
+
+export interface DueRow {
+  id: string;
+  due_at: string;
+  labels: string;
+}
+
+/** The label sets, as stored, of the runs that wait: one step in the index for each. */
+export async function waitingLabelSets(reads: Reads, tenantId: string): Promise<string[]> {
+  const rows = await reads.all<{ labels: string }>(
+    `WITH RECURSIVE label_set (labels) AS (
+       SELECT min(labels) FROM flow_run WHERE ${WAITING} AND tenant_id = ?1
+       UNION ALL
+       SELECT (SELECT min(labels) FROM flow_run WHERE ${WAITING} AND tenant_id = ?1 AND labels > label_set.labels)
+       FROM label_set WHERE label_set.labels IS NOT NULL
+     ) SELECT labels FROM label_set WHERE labels IS NOT NULL`,
+    tenantId,
+  );
+  return rows.map((each) => each.labels);
+}
+
+/** What of a label set's waiting runs is asked for. */
+export interface DueQuestion {
+  tenantId: string;
+  labels: string;
+  /** ISO 8601; runs due then or earlier. */
+  before: string;
+  flowGroupId: string | null;
+  limit: number;
+}
+
+/** In the order of being due. */
+export function dueFlowRuns(reads: Reads, question: DueQuestion): Promise<DueRow[]> {
+  const { tenantId, labels, before, flowGroupId, limit } = question;
+  return reads.all(
+    `SELECT r.id, r.state_start_time AS due_at, r.labels FROM flow_run r
+     WHERE r.${WAITING} AND r.tenant_id = ?1 AND r.labels = ?2 AND r.state_start_time <= ?3
+       AND (?4 IS NULL OR (SELECT f.flow_group_id FROM flow f WHERE f.id = r.flow_id) = ?4)
+     ORDER BY r.state_start_time LIMIT ?5`,
+    tenantId,
+    labels,
+    before,
+    flowGroupId,
+    limit,
+  );
+}
+
+/** When the next run of a label set is due, after an instant. */
+export async function nextDueAt(
+  reads: Reads,
+  question: Omit<DueQuestion, "limit" | "before"> & { after: string },
+): Promise<string | null> {
+  const { tenantId, labels, after, flowGroupId } = question;
+  const [row] = await reads.all<{ due_at: string }>(
+    `SELECT r.state_start_time AS due_at FROM flow_run r
+     WHERE r.${WAITING} AND r.tenant_id = ?1 AND r.labels = ?2 AND r.state_start_time > ?3
+       AND (?4 IS NULL OR (SELECT f.flow_group_id FROM flow f WHERE f.id = r.flow_id) = ?4)
+     ORDER BY r.state_start_time LIMIT 1`,
+    tenantId,
+    labels,
+    after,
+    flowGroupId,
+  );
+  return row?.due_at ?? null;
+}
+
+/** Running flow runs that nobody holds and that have a task run due again, for instance after a long wait before a retry. */
+export function dueRunningFlowRuns(
+  reads: Reads,
+  tenantId: string,
+  before: string,
+): Promise<(DueRow & { flow_group_id: string })[]> {
+  return reads.all(
+    `SELECT r.id, min(t.state_start_time) AS due_at, r.labels, f.flow_group_id
+     FROM task_run t CROSS JOIN flow_run r ON r.id = t.flow_run_id JOIN flow f ON f.id = r.flow_id
+     WHERE t.${WAITING} AND t.state_start_time <= ?2 AND r.tenant_id = ?1 AND r.state = 'Running' AND r.lease_agent_id IS NULL
+     GROUP BY r.id ORDER BY due_at`,
+    tenantId,
+    before,
+  );
+}
+
+/** What becomes due within a span: whom to wake. */
+export function dueBetween(
+  reads: Reads,
+  after: string,
+  until: string,
+): Promise<{ tenant_id: string; labels: string; flow_group_id: string }[]> {
+  return reads.all(
+    `SELECT DISTINCT r.tenant_id, r.labels, f.flow_group_id FROM flow_run r JOIN flow f ON f.id = r.flow_id
+     WHERE r.${WAITING} AND r.state_start_time > ?1 AND r.state_start_time <= ?2`,
+    after,
+    until,
+  );
+}
+
+export interface LeaseRow {
+  id: string;
+  tenant_id: string;
+  state: string;
+  fence: number;
+  lease_expires_at: string;
+}
+
+/** The runs that an agent holds. */
+export function leasesOf(reads: Reads, agentId: string): Promise<LeaseRow[]> {
+  return reads.all(
+    "SELECT id, tenant_id, state, fence, lease_expires_at FROM flow_run WHERE lease_agent_id = ?1",
+    agentId,
+  );
+}
+
+/** Leases that nobody renewed in time. */
+export function expiredLeases(reads: Reads, now: string): Promise<LeaseRow[]> {
+  return reads.all(
+    `SELECT id, tenant_id, state, fence, lease_expires_at FROM flow_run
+     WHERE lease_agent_id IS NOT NULL AND lease_expires_at <= ?1 ORDER BY lease_expires_at`,
+    now,
+  );
+}
+
+/** Which of these runs are being cancelled. */
+export async function cancellingAmong(reads: Reads, ids: readonly string[]): Promise<string[]> {
+  const rows = await reads.all<{ id: string }>(
+    "SELECT id FROM flow_run WHERE state = 'Cancelling' AND id IN (SELECT value FROM json_each(?1))",
+    listOf(ids),
+  );
+  return rows.map((each) => each.id);
+}

@@ -1,0 +1,40 @@
+import { MillraceError } from "../core/errors.js";
+
+/** SQLite's primary result codes, https://www.sqlite.org/rescode.html: what the user can do something about. */
+const EXPLAINED: Record<number, readonly [what: string, hint: string]> = {
+  5: ["is locked by another process", "Stop the other process that has the file open, or give this one another file."],
+  6: ["is locked", "Stop the other process that has the file open, or give this one another file."],
+  8: ["cannot be written", "Check that the file and its folder belong to this user and are not read-only."],
+  10: ["cannot be read or written by the system", "Check the disk; the cause names the system's error."],
+  11: ["is damaged", "Restore it from a backup, or give the server another file."],
+  13: ["cannot grow: the disk is full", "Free some space and try again."],
+  14: ["cannot be opened", "Check that its folder exists and that this user may write in it."],
+  26: ["is not a database", "Give the server another file, or remove this one."],
+};
+const CONSTRAINT_UNIQUE = 2067;
+const CONSTRAINT_PRIMARY_KEY = 1555;
+
+/** A failure of SQLite in words of ours; anything that is the caller's own mistake (a constraint, bad SQL) stays as it is. */
+export function toDatabaseError(error: unknown, path: string): unknown {
+  const code = sqliteCode(error);
+  // The upper bytes of a code only say more of the same.
+  const explained = code === undefined ? undefined : EXPLAINED[code & 0xff];
+  if (explained === undefined) return error;
+  const [what, hint] = explained;
+  return new MillraceError("DATABASE_FAILED", `The database "${path}" ${what}: ${(error as Error).message}.`, {
+    hint,
+    cause: error,
+  });
+}
+
+/** Was a row refused because one with the same key is there? */
+export function isUniqueViolation(error: unknown): boolean {
+  const code = sqliteCode(error);
+  return code === CONSTRAINT_UNIQUE || code === CONSTRAINT_PRIMARY_KEY;
+}
+
+function sqliteCode(error: unknown): number | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { code, errcode } = error as Error & { code?: unknown; errcode?: unknown };
+  return code === "ERR_SQLITE_ERROR" && typeof errcode === "number" ? errcode : undefined;
+}

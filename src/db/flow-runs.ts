@@ -1,0 +1,115 @@
+import type { Selectable } from "kysely";
+import type { Reads, Transaction } from "./database.js";
+import { insertSql, listOf, updateSql, valuesOf } from "./sql.js";
+import type { FlowRunTable } from "./tables.js";
+
+export type FlowRunRow = Selectable<FlowRunTable>;
+
+/** What a change of state, a claim or a lease may change. */
+const CHANGING = [
+  "updated",
+  "version",
+  "heartbeat",
+  "start_time",
+  "end_time",
+  "state",
+  "state_timestamp",
+  "state_message",
+  "state_result",
+  "state_start_time",
+  "serialized_state",
+  "agent_id",
+  "lease_agent_id",
+  "lease_expires_at",
+  "fence",
+  "times_resurrected",
+] as const satisfies (keyof FlowRunRow)[];
+
+const FIXED = [
+  "id",
+  "created",
+  "tenant_id",
+  "flow_id",
+  "name",
+  "parameters",
+  "labels",
+  "run_config",
+  "context",
+  "scheduled_start_time",
+  "auto_scheduled",
+  "idempotency_key",
+] as const satisfies (keyof FlowRunRow)[];
+
+const ALL = [...FIXED, ...CHANGING];
+const INSERT = insertSql("flow_run", ALL);
+const UPDATE = updateSql("flow_run", CHANGING, "id");
+
+/** The flow runs of these ids that there are, in any order. In a transaction nobody else changes them until it ends. */
+export function loadFlowRuns(reads: Reads, tenantId: string, ids: readonly string[]): Promise<FlowRunRow[]> {
+  return reads.all(
+    "SELECT * FROM flow_run WHERE tenant_id = ?1 AND id IN (SELECT value FROM json_each(?2))",
+    tenantId,
+    listOf(ids),
+  );
+}
+
+/** Which of these flow runs there are. */
+export async function knownFlowRunIds(reads: Reads, tenantId: string, ids: readonly string[]): Promise<Set<string>> {
+  const rows = await reads.all<{ id: string }>(
+    "SELECT id FROM flow_run WHERE tenant_id = ?1 AND id IN (SELECT value FROM json_each(?2))",
+    tenantId,
+    listOf(ids),
+  );
+  return new Set(rows.map((each) => each.id));
+}
+
+export async function findFlowRunByKey(
+  reads: Reads,
+  flowId: string,
+  idempotencyKey: string,
+): Promise<string | undefined> {
+  const [row] = await reads.all<{ id: string }>(
+    "SELECT id FROM flow_run WHERE flow_id = ?1 AND idempotency_key = ?2",
+    flowId,
+    idempotencyKey,
+  );
+  return row?.id;
+}
+
+export function insertFlowRun(transaction: Transaction, row: FlowRunRow): Promise<void> {
+  return transaction.run(INSERT, ...valuesOf(row, ALL));
+}
+
+/** Writes what may change of each row. */
+export function writeFlowRuns(transaction: Transaction, rows: readonly FlowRunRow[]): Promise<void> {
+  return transaction.runMany(
+    UPDATE,
+    rows.map((row) => [...valuesOf(row, CHANGING), row.id]),
+  );
+}
+
+export function touchFlowRun(
+  transaction: Transaction,
+  tenantId: string,
+  flowRunId: string,
+  now: string,
+): Promise<void> {
+  return transaction.run(
+    "UPDATE flow_run SET heartbeat = ?1, updated = ?1 WHERE id = ?2 AND tenant_id = ?3",
+    now,
+    flowRunId,
+    tenantId,
+  );
+}
+
+/** Runs that no agent has begun, of versions of a flow that were archived. */
+export async function waitingRunsOfFlow(
+  reads: Reads,
+  flowId: string,
+): Promise<{ id: string; auto_scheduled: number }[]> {
+  return reads.all("SELECT id, auto_scheduled FROM flow_run WHERE flow_id = ?1 AND state = 'Scheduled'", flowId);
+}
+
+export function deleteFlowRuns(transaction: Transaction, ids: readonly string[]): Promise<void> {
+  return transaction.run("DELETE FROM flow_run WHERE id IN (SELECT value FROM json_each(?1))", listOf(ids));
+}

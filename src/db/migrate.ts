@@ -1,0 +1,66 @@
+import { MillraceError } from "../core/errors.js";
+import { firstTables } from "./migrations/001-first-tables.js";
+import type { SqliteConnection } from "./sqlite-connection.js";
+
+/** One step of the database's shape, and the way back. A step that was released is never changed: add another. */
+export interface Migration {
+  readonly version: number;
+  readonly name: string;
+  readonly up: string;
+  readonly down: string;
+}
+
+/** In order; the versions count from 1 without a gap. */
+export const migrations: readonly Migration[] = [firstTables];
+
+/** "MILL": how a file says that it is one of ours (https://www.sqlite.org/pragma.html#pragma_application_id). */
+const APPLICATION_ID = 0x4d494c4c;
+
+/**
+ * Brings the file to a version, up or down, in one transaction.
+ * @param target Default: the newest.
+ * @throws DATABASE_TOO_NEW when the file is newer than the newest migration; DATABASE_FAILED when it is another program's
+ */
+export function migrate(connection: SqliteConnection, target = migrations.length): void {
+  connection.exec("BEGIN IMMEDIATE");
+  try {
+    const version = readVersion(connection);
+    for (const step of migrations) if (step.version > version && step.version <= target) connection.exec(step.up);
+    for (const step of migrations.toReversed()) {
+      if (step.version <= version && step.version > target) connection.exec(step.down);
+    }
+    connection.exec(`PRAGMA user_version = ${target}`);
+    connection.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
+    connection.exec("COMMIT");
+  } catch (error) {
+    if (connection.inTransaction) connection.exec("ROLLBACK");
+    throw error;
+  }
+}
+
+function readVersion(connection: SqliteConnection): number {
+  const version = readPragma(connection, "user_version");
+  const application = readPragma(connection, "application_id");
+  const [{ tables } = { tables: 0 }] = connection.all<{ tables: number }>(
+    "SELECT count(*) AS tables FROM sqlite_schema",
+    [],
+  );
+  if (tables > 0 && application !== APPLICATION_ID) {
+    throw new MillraceError("DATABASE_FAILED", `The database "${connection.path}" belongs to another program.`, {
+      hint: "Give the server a file of its own.",
+    });
+  }
+  if (version > migrations.length) {
+    throw new MillraceError(
+      "DATABASE_TOO_NEW",
+      `The database "${connection.path}" has version ${version}, and this Millrace knows versions up to ${migrations.length}.`,
+      { hint: "Start the newer Millrace that wrote it, or give this one another file." },
+    );
+  }
+  return version;
+}
+
+function readPragma(connection: SqliteConnection, name: "user_version" | "application_id"): number {
+  const [row] = connection.all<Record<string, number>>(`PRAGMA ${name}`, []);
+  return row?.[name] ?? 0;
+}

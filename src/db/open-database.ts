@@ -1,0 +1,57 @@
+import { mkdirSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { MillraceError } from "../core/errors.js";
+import type { Database } from "./database.js";
+import { migrate } from "./migrate.js";
+import { SqliteConnection } from "./sqlite-connection.js";
+import { SqliteDatabase } from "./sqlite-database.js";
+
+/** How a database is opened. */
+export interface DatabaseOptions {
+  /**
+   * `NORMAL` (the default): a commit survives any crash of the process. `FULL`: it survives a power cut too, for one disk
+   * flush a commit.
+   */
+  readonly synchronous?: "NORMAL" | "FULL";
+}
+
+/**
+ * Opens the Cloud's database, makes the file and its folder where there are none, and brings its tables up to date.
+ * @param place A path, or a `file:` URL.
+ * @throws DATABASE_FAILED, DATABASE_TOO_NEW
+ */
+export function openDatabase(place: string, options: DatabaseOptions = {}): Database {
+  const path = toPath(place);
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+  } catch (error) {
+    throw new MillraceError(
+      "DATABASE_FAILED",
+      `The folder of the database "${path}" cannot be made: ${(error as Error).message}.`,
+      {
+        hint: "Check that this user may write there, or give the server another file.",
+        cause: error,
+      },
+    );
+  }
+  const synchronous = options.synchronous ?? "NORMAL";
+  const writer = new SqliteConnection(path, { synchronous });
+  try {
+    migrate(writer);
+    return new SqliteDatabase(writer, new SqliteConnection(path, { queryOnly: true }));
+  } catch (error) {
+    writer.close();
+    throw error;
+  }
+}
+
+function toPath(place: string): string {
+  if (place.startsWith("file:")) return fileURLToPath(place);
+  if (place === "" || place === ":memory:" || /^[a-z][a-z0-9+.-]+:\/\//i.test(place)) {
+    throw new MillraceError("DATABASE_FAILED", `"${place}" is not the path of a database file.`, {
+      hint: "Give a path, for instance ./millrace.db.",
+    });
+  }
+  return resolve(place);
+}

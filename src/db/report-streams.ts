@@ -1,0 +1,43 @@
+import type { Transaction } from "./database.js";
+
+/** The last batch that was taken from a stream, and what was answered. */
+export async function findReportStream(
+  transaction: Transaction,
+  tenantId: string,
+  streamId: string,
+): Promise<{ batch: number; answer: string } | undefined> {
+  const [row] = await transaction.all<{ batch: number; answer: string }>(
+    "SELECT batch, answer FROM report_stream WHERE id = ?1 AND tenant_id = ?2",
+    streamId,
+    tenantId,
+  );
+  return row;
+}
+
+export interface ReportStreamAnswer {
+  id: string;
+  tenantId: string;
+  batch: number;
+  answer: string;
+  now: string;
+}
+
+export function writeReportStream(
+  transaction: Transaction,
+  { id, tenantId, batch, answer, now }: ReportStreamAnswer,
+): Promise<void> {
+  return transaction.run(
+    `INSERT INTO report_stream (id, tenant_id, batch, answer, updated) VALUES (?1, ?2, ?3, ?4, ?5)
+     ON CONFLICT (id) DO UPDATE SET batch = ?3, answer = ?4, updated = ?5`,
+    id,
+    tenantId,
+    batch,
+    answer,
+    now,
+  );
+}
+
+/** Streams that ended long ago. */
+export function deleteReportStreams(transaction: Transaction, before: string): Promise<void> {
+  return transaction.run("DELETE FROM report_stream WHERE updated < ?1", before);
+}
