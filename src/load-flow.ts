@@ -11,5 +11,6 @@ import type { Flow } from "./flow.js";
 export async function loadFlow(path: string): Promise<Flow> {
   const [{ loadSavedFlow }, { toAuthorFlow }] = await Promise.all([import("./execute/load-saved-flow.js"), import("./flow.js")]);
   const { flow } = await loadSavedFlow(path);
-  return toAuthorFlow(flow);
+  // A copy of its own: calls that the module itself makes stay held back, those of the caller do not.
+  return toAuthorFlow({ ...flow });
 }

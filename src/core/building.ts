@@ -1,4 +1,5 @@
-import { MillraceError } from "./errors.js";
+import { checkFlowOptions } from "./check-options.js";
+import { isMillraceError, MillraceError } from "./errors.js";
 import { type BuildFlow, FlowBuilder } from "./flow-builder.js";
 import type { FlowDefinition, FlowOptions } from "./flow-definition.js";
 
@@ -20,11 +21,12 @@ export function buildFlow(
   build: BuildFlow<unknown>,
   sourceFile: string | undefined,
 ): FlowDefinition {
+  checkFlowOptions(name, options);
   const outer = current;
   const builder = new FlowBuilder(name, options, sourceFile);
   current = builder;
   try {
-    const output = build(builder.authorSide);
+    const output = callBuild(name, build, builder);
     if (output instanceof Promise) {
       output.catch(() => {});
       throw new MillraceError("FLOW_BUILD_FAILED", `The build function of flow "${name}" is async.`, {
@@ -34,5 +36,20 @@ export function buildFlow(
     return builder.finish(output);
   } finally {
     current = outer;
+  }
+}
+
+/** An error of the author's own code becomes FLOW_BUILD_FAILED, so that whoever loads the flow can say what happened. */
+function callBuild(name: string, build: BuildFlow<unknown>, builder: FlowBuilder): unknown {
+  try {
+    return build(builder.authorSide);
+  } catch (error) {
+    if (isMillraceError(error)) throw error;
+    const thrown = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    const at = error instanceof Error ? /^\s+(at .+)$/m.exec(error.stack ?? "")?.[1] : undefined;
+    throw new MillraceError("FLOW_BUILD_FAILED", `The build function of flow "${name}" threw ${thrown}`, {
+      ...(at === undefined ? {} : { hint: `It was thrown ${at}.` }),
+      cause: error,
+    });
   }
 }

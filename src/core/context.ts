@@ -63,6 +63,11 @@ export function taskContext(): TaskContext {
   });
 }
 
+/** Is the caller a running task? */
+export function isInTask(): boolean {
+  return storage.getStore() !== undefined;
+}
+
 /** The engine's side: runs a task's function where {@link taskContext} finds `context`. */
 export function inTaskContext<T>(context: TaskContext, run: () => T): T {
   return storage.run(context, run);

@@ -1,3 +1,4 @@
+import { isInTask } from "./context.js";
 import { MillraceError } from "./errors.js";
 import type { FlowDefinition } from "./flow-definition.js";
 
@@ -14,6 +15,9 @@ interface Load {
 
 let load: Load | undefined;
 
+/** Every flow that a load has defined. Code that such a load has set off may still call them when the load is over. */
+const loaded = new WeakSet<FlowDefinition>();
+
 /** How long a module may go on after a held-back call; only code behind a top-level `await` ever uses it. */
 const SETTLE_MS = 20;
 
@@ -26,16 +30,19 @@ export function noteDefinition(flow: FlowDefinition): void {
     });
   }
   load.flows.set(flow.name, flow);
+  loaded.add(flow);
 }
 
 /**
- * Asked by `deploy`, `run` and `runAgent` before they act. Undefined: act, for the flow is not one of the load under
- * way. Otherwise what to return instead: a promise that never settles once the wanted flow is defined, so that nothing
- * behind the call runs in this load; before that `standIn`, so that a module which defines its flows between such calls
- * can go on to define the rest.
+ * Asked by `deploy`, `run` and `runAgent` before they act. Undefined: act, for no load has defined the flow, or one of
+ * its tasks is calling. Otherwise what to return instead: a promise that never settles once the wanted flow is defined,
+ * so that nothing behind the call runs in this load; before that `standIn`, so that a module which defines its flows
+ * between such calls can go on to define the rest. A call that comes after its load has ended, from a `main()` that
+ * nobody awaits, never settles either.
  */
 export function heldBack<T>(flow: FlowDefinition, standIn: T | undefined): Promise<T> | undefined {
-  if (load?.flows.get(flow.name) !== flow) return undefined;
+  if (!loaded.has(flow)) return undefined;
+  if (load?.flows.get(flow.name) !== flow) return isInTask() ? undefined : new Promise<T>(() => {});
   const goOn = standIn !== undefined && (load.wanted === undefined || !load.flows.has(load.wanted));
   if (goOn) return Promise.resolve(standIn);
   load.stop();

@@ -2,6 +2,7 @@ import { MillraceError } from "./errors.js";
 import type { Edge, FlowDefinition, FlowOptions, FlowTask } from "./flow-definition.js";
 import { inDependencyOrder } from "./graph.js";
 import { taskId } from "./ids.js";
+import { isJson } from "./json.js";
 import type { ParameterOptions } from "./parameter.js";
 import { isReference, isUnmapped, makeReference, type Ref, type Reference } from "./reference.js";
 import type { TaskFunction, TaskOptions } from "./task.js";
@@ -32,7 +33,10 @@ export class FlowBuilder {
   readonly #tasks: MutableFlowTask[] = [];
   readonly #bySlug = new Map<string, FlowTask>();
   readonly #counters = new Map<string, number>();
+  /** For each task, those that `.after()` named. */
+  readonly #ordered = new Map<FlowTask, Set<FlowTask>>();
   #referenceTasks: FlowTask[] = [];
+  #finished = false;
   readonly #name: string;
   readonly #options: FlowOptions;
   readonly #sourceFile: string | undefined;
@@ -77,6 +81,7 @@ export class FlowBuilder {
     if (typeof name !== "string" || name === "") {
       throw new MillraceError("FLOW_INVALID_NAME", `A parameter of flow "${this.#name}" has no name.`);
     }
+    checkDefault(name, options);
     if (this.#bySlug.has(name)) {
       throw new MillraceError(
         "PARAMETER_DUPLICATE",
@@ -106,6 +111,7 @@ export class FlowBuilder {
         hint: "Call at least one task in its build function.",
       });
     }
+    this.#finished = true;
     const tasks = inDependencyOrder(this.#name, this.#tasks);
     const edges = tasks.flatMap((each) => each.upstream);
     return {
@@ -125,15 +131,7 @@ export class FlowBuilder {
       ...fields,
       id: taskId(this.#name, fields.slug),
       upstream,
-      runAfter: (reference) => {
-        upstream.push({
-          upstream: this.#own(reference).flowTask,
-          downstream: flowTask,
-          key: null,
-          mapped: false,
-          flattened: false,
-        });
-      },
+      runAfter: (reference) => this.#addOrder(flowTask, this.#own(reference).flowTask),
     };
     fields.args.forEach((arg, index) => {
       for (const { reference, path } of references(arg, [String(index)])) {
@@ -151,6 +149,23 @@ export class FlowBuilder {
     this.#tasks.push(flowTask);
     this.#bySlug.set(fields.slug, flowTask);
     return makeReference(flowTask);
+  }
+
+  #addOrder(downstream: MutableFlowTask, upstream: FlowTask): void {
+    if (this.#finished) {
+      throw new MillraceError(
+        "TASK_CALLED_OUTSIDE_FLOW",
+        `after() was called when flow "${this.#name}" was built already.`,
+        {
+          hint: "Call it inside the function given to flow().",
+        },
+      );
+    }
+    const before = this.#ordered.get(downstream) ?? new Set();
+    // One edge says it: a second would be the same row for the Cloud.
+    if (before.has(upstream)) return;
+    this.#ordered.set(downstream, before.add(upstream));
+    downstream.upstream.push({ upstream, downstream, key: null, mapped: false, flattened: false });
   }
 
   /** Name, sorted tags and a counter in order of definition, as Prefect has made slugs since 0.12.1. */
@@ -175,6 +190,15 @@ export class FlowBuilder {
   }
 
   #own(reference: Reference): Reference {
+    if (!isReference(reference)) {
+      throw new MillraceError(
+        "TASK_ARGUMENT_INVALID",
+        `Flow "${this.#name}" was given ${typeof reference} where it takes a reference.`,
+        {
+          hint: "Pass what calling a task returned.",
+        },
+      );
+    }
     if (this.#bySlug.get(reference.flowTask.slug) === reference.flowTask) return reference;
     throw new MillraceError(
       "REFERENCE_FOREIGN",
@@ -184,4 +208,12 @@ export class FlowBuilder {
       },
     );
   }
+}
+
+/** A default travels to the Cloud and to people who start runs: as JSON, or not at all. */
+function checkDefault(name: string, options: ParameterOptions<unknown>): void {
+  if (options.default === undefined || isJson(options.default)) return;
+  throw new MillraceError("TASK_OPTIONS_INVALID", `Parameter "${name}": \`default\` must be plain JSON, and is not.`, {
+    hint: "Give the text or number that stands for it, and let `schema` convert it.",
+  });
 }

@@ -31,7 +31,7 @@ export interface TaskSpec {
   mapped: boolean;
   /** SHA-256 of the function's source text as it stands in the bundle; of the schema's vendor for a parameter. */
   bodyHash: string;
-  /** SHA-256 of the arguments with their references taken out: the constants that the build function gave. */
+  /** SHA-256 of the arguments with their references taken out: the constants that the build function gave; of the default for a parameter. */
   constantsHash: string;
 }
 
@@ -90,15 +90,20 @@ function toTaskSpec(flowTask: FlowTask): TaskSpec {
     skipOnUpstreamSkip: options.skipOnUpstreamSkip ?? true,
     mapped: flowTask.mapped,
     bodyHash: sha256(flowTask.fn ? String(flowTask.fn) : (flowTask.parameter?.schema?.["~standard"].vendor ?? "")),
-    constantsHash: sha256(
-      stableText(flowTask.kind === "parameter" ? (flowTask.parameter?.default ?? null) : flowTask.args),
-    ),
+    constantsHash: sha256(stableText(flowTask.kind === "parameter" ? flowTask.parameter?.default : flowTask.args)),
   };
 }
 
-/** One hash for the whole spec: equal hashes need no comparison row by row. */
+/**
+ * One hash for all that {@link diffSpecs} compares: equal hashes need no comparison row by row. Descriptions are for
+ * people and do not count, nor does the order in which independent tasks were defined.
+ */
 export function hashFlowSpec(spec: FlowSpec): string {
-  return sha256(stableText(spec));
+  const edges = spec.edges.map(({ upstream, downstream, key, mapped, flattened }) =>
+    JSON.stringify([downstream, upstream, key, mapped, flattened]),
+  );
+  const tasks = [...spec.tasks].sort((a, b) => (a.slug < b.slug ? -1 : 1));
+  return sha256(stableText([spec.name, tasks, edges.sort(), [...spec.referenceTasks].sort()]));
 }
 
 export function sha256(text: string | Uint8Array): string {

@@ -8,7 +8,16 @@ export interface SpecSide {
 }
 
 export interface SpecDifference {
-  kind: "added" | "removed" | "renamed" | "rewired" | "body changed" | "options changed" | "arguments changed";
+  kind:
+    | "added"
+    | "removed"
+    | "renamed"
+    | "rewired"
+    | "body changed"
+    | "options changed"
+    | "arguments changed"
+    | "flow changed";
+  /** The task on the second side, where it is there; "(flow)" for what belongs to no single task. */
   slug: string;
   /** What it says on the first side, and on the second. */
   before: string;
@@ -21,7 +30,7 @@ export interface DiffOptions {
 }
 
 /**
- * What changed from one spec to another, task by task.
+ * What changed from one spec to another, task by task; no rows when their hashes are equal.
  * A task that went while another with the same body came counts as renamed.
  */
 export function diffSpecs(before: FlowSpec, after: FlowSpec, options: DiffOptions = {}): SpecDifference[] {
@@ -30,7 +39,7 @@ export function diffSpecs(before: FlowSpec, after: FlowSpec, options: DiffOption
   const now = new Map(after.tasks.map((each) => [each.slug, each]));
   const removed = before.tasks.filter((each) => !now.has(each.slug));
   const added = after.tasks.filter((each) => !old.has(each.slug));
-  const renamed = pairRenamed(removed, added);
+  const renamed = pairRenamed(removed, added, bodies);
   const rename = new Map(renamed.map(([from, to]) => [from.slug, to.slug]));
 
   const rows: SpecDifference[] = [];
@@ -43,27 +52,41 @@ export function diffSpecs(before: FlowSpec, after: FlowSpec, options: DiffOption
 
   for (const each of after.tasks) {
     const counterpart = old.get(each.slug);
-    if (counterpart) rows.push(...diffTask(counterpart, each, bodies));
+    if (counterpart) rows.push(...diffTask(counterpart, each, { bodies, ids: before.name === after.name }));
   }
   rows.push(...diffEdges(before, after, rename));
+  rows.push(...diffFlow(before, after, rename, rows));
   return rows;
 }
 
-function pairRenamed(removed: readonly TaskSpec[], added: readonly TaskSpec[]): [TaskSpec, TaskSpec][] {
-  const free = [...added];
-  const pairs: [TaskSpec, TaskSpec][] = [];
-  for (const from of removed) {
-    const at = free.findIndex(
-      (to) => to.kind === from.kind && to.bodyHash === from.bodyHash && to.constantsHash === from.constantsHash,
-    );
-    if (at >= 0) pairs.push([from, free.splice(at, 1)[0]!]);
-  }
-  return pairs;
+function pairRenamed(
+  removed: readonly TaskSpec[],
+  added: readonly TaskSpec[],
+  bodies: boolean,
+): [TaskSpec, TaskSpec][] {
+  // Without bodies the options have to tell which is which.
+  const likeness = ({ kind, constantsHash, bodyHash, ...rest }: TaskSpec) =>
+    JSON.stringify([kind, constantsHash, bodies ? bodyHash : taskOptions.map((option) => rest[option])]);
+  const free = Map.groupBy(added, likeness);
+  return removed.flatMap((from) => {
+    const to = free.get(likeness(from))?.shift();
+    return to ? [[from, to] as [TaskSpec, TaskSpec]] : [];
+  });
 }
 
-function diffTask(before: TaskSpec, after: TaskSpec, bodies: boolean): SpecDifference[] {
+const taskOptions = [
+  "tags",
+  "retries",
+  "retryDelayMs",
+  "timeoutMs",
+  "trigger",
+  "skipOnUpstreamSkip",
+  "mapped",
+] as const;
+
+function diffTask(before: TaskSpec, after: TaskSpec, compare: { bodies: boolean; ids: boolean }): SpecDifference[] {
   const rows: SpecDifference[] = [];
-  if (bodies && before.bodyHash !== after.bodyHash) {
+  if (compare.bodies && before.bodyHash !== after.bodyHash) {
     rows.push({ kind: "body changed", slug: after.slug, before: short(before.bodyHash), after: short(after.bodyHash) });
   }
   if (before.constantsHash !== after.constantsHash) {
@@ -74,17 +97,7 @@ function diffTask(before: TaskSpec, after: TaskSpec, bodies: boolean): SpecDiffe
       after: short(after.constantsHash),
     });
   }
-  const names = [
-    "name",
-    "kind",
-    "tags",
-    "retries",
-    "retryDelayMs",
-    "timeoutMs",
-    "trigger",
-    "skipOnUpstreamSkip",
-    "mapped",
-  ] as const;
+  const names = [...(compare.ids ? (["id"] as const) : []), "name", "kind", ...taskOptions] as const;
   const changed = names.filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]));
   if (changed.length > 0) {
     const text = (side: TaskSpec) => changed.map((name) => `${name} ${JSON.stringify(side[name])}`).join(", ");
@@ -94,21 +107,36 @@ function diffTask(before: TaskSpec, after: TaskSpec, bodies: boolean): SpecDiffe
 }
 
 function diffEdges(before: FlowSpec, after: FlowSpec, rename: ReadonlyMap<string, string>): SpecDifference[] {
-  const into = (edges: readonly EdgeSpec[], slug: string, names?: ReadonlyMap<string, string>) =>
-    edges
-      .filter((edge) => (names?.get(edge.downstream) ?? edge.downstream) === slug)
-      .map((edge) => describeEdge(names?.get(edge.upstream) ?? edge.upstream, edge))
-      .sort()
-      .join(", ");
-  const rows: SpecDifference[] = [];
-  const existed = new Set(before.tasks.map((each) => rename.get(each.slug) ?? each.slug));
-  for (const { slug } of after.tasks) {
-    if (!existed.has(slug)) continue;
-    const was = into(before.edges, slug, rename);
-    const is = into(after.edges, slug);
-    if (was !== is) rows.push({ kind: "rewired", slug, before: was || "no upstream", after: is || "no upstream" });
-  }
-  return rows;
+  const newName = (slug: string) => rename.get(slug) ?? slug;
+  const was = edgesInto(before.edges, newName);
+  const is = edgesInto(after.edges, (slug) => slug);
+  const existed = new Set(before.tasks.map((each) => newName(each.slug)));
+  return after.tasks.flatMap(({ slug }): SpecDifference[] => {
+    const [old, now] = [was.get(slug) ?? "no upstream", is.get(slug) ?? "no upstream"];
+    return !existed.has(slug) || old === now ? [] : [{ kind: "rewired", slug, before: old, after: now }];
+  });
+}
+
+/** For each task its edges as text, in one order. */
+function edgesInto(edges: readonly EdgeSpec[], newName: (slug: string) => string): Map<string, string> {
+  const into = Map.groupBy(edges, (edge) => newName(edge.downstream));
+  const text = (each: readonly EdgeSpec[]) => each.map((edge) => describeEdge(newName(edge.upstream), edge)).sort();
+  return new Map([...into].map(([slug, each]) => [slug, text(each).join(", ")]));
+}
+
+/** What belongs to no single task. Which tasks decide the run mostly follows from the other rows, so it is said only where they say nothing. */
+function diffFlow(
+  before: FlowSpec,
+  after: FlowSpec,
+  rename: ReadonlyMap<string, string>,
+  others: readonly SpecDifference[],
+): SpecDifference[] {
+  const row = (was: string, is: string): SpecDifference[] =>
+    was === is ? [] : [{ kind: "flow changed", slug: "(flow)", before: was, after: is }];
+  const name = row(`name ${before.name}`, `name ${after.name}`);
+  if (name.length + others.length > 0) return name;
+  const decisive = (slugs: readonly string[]) => `reference tasks ${[...slugs].sort().join(", ")}`;
+  return row(decisive(before.referenceTasks.map((slug) => rename.get(slug) ?? slug)), decisive(after.referenceTasks));
 }
 
 function describeEdge(upstream: string, edge: EdgeSpec): string {

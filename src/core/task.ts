@@ -1,4 +1,5 @@
 import { currentBuild } from "./building.js";
+import { checkTaskOptions } from "./check-options.js";
 import { MillraceError } from "./errors.js";
 import type { Input, MapInput, MappedRef, Ref } from "./reference.js";
 import type { Trigger } from "./trigger.js";
@@ -88,24 +89,4 @@ function makeTask(name: string, options: Readonly<TaskOptions>, fn: TaskFunction
     taskName: name,
     options,
   }) as unknown as Task<readonly unknown[], unknown>;
-}
-
-function checkTaskOptions(name: string, options: TaskOptions): void {
-  const isCount = (value: unknown) => value === undefined || (Number.isInteger(value) && (value as number) >= 0);
-  const isSpan = (value: unknown) =>
-    value === undefined || (typeof value === "number" && Number.isFinite(value) && value >= 0);
-  const refuse = (option: string, wanted: string, found: unknown) => {
-    throw new MillraceError(
-      "TASK_OPTIONS_INVALID",
-      `Task "${name}": \`${option}\` must be ${wanted}, and is ${String(found)}.`,
-    );
-  };
-  if (!isCount(options.retries)) refuse("retries", "a whole number of 0 or more", options.retries);
-  if (!isSpan(options.retryDelayMs)) refuse("retryDelayMs", "milliseconds, 0 or more", options.retryDelayMs);
-  if (!isSpan(options.timeoutMs) || options.timeoutMs === 0)
-    refuse("timeoutMs", "milliseconds, more than 0", options.timeoutMs);
-  if (options.tags?.some((tag) => typeof tag !== "string" || tag === ""))
-    refuse("tags", "words that are not empty", options.tags);
-  if (options.slug !== undefined && (typeof options.slug !== "string" || options.slug === ""))
-    refuse("slug", "a word that is not empty", options.slug);
 }

@@ -1,0 +1,92 @@
+import { MillraceError } from "./errors.js";
+import type { FlowOptions } from "./flow-definition.js";
+import type { TaskOptions } from "./task.js";
+
+/** What an option must be, in words and as a question. */
+type Check = readonly [wanted: string, holds: (value: unknown) => boolean];
+
+/** Node's timers count in 31 bits: a longer one would fire at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+/** Below this V8 cannot even start a thread. */
+const MIN_HEAP_MB = 16;
+
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+const isSpan = (value: unknown): boolean => typeof value === "number" && value >= 0 && value <= MAX_TIMER_MS;
+const isWord = (value: unknown): boolean => typeof value === "string" && value.trim() !== "";
+const isWords = (value: unknown): boolean => Array.isArray(value) && value.every(isWord);
+const isTruth = (value: unknown): boolean => typeof value === "boolean";
+const isTrigger = (value: unknown): boolean =>
+  typeof value === "object" &&
+  value !== null &&
+  "name" in value &&
+  "check" in value &&
+  typeof value.check === "function";
+
+const spanText = `milliseconds, at most ${MAX_TIMER_MS} (24.8 days)`;
+
+/** One row for each option, so that an option without a check does not compile. */
+const taskChecks: Record<keyof TaskOptions, Check> = {
+  retries: ["a whole number of 0 or more", isCount],
+  retryDelayMs: [`0 or more ${spanText}`, isSpan],
+  timeoutMs: [`more than 0 ${spanText}`, (value) => isSpan(value) && value !== 0],
+  tags: ["a list of words that are not empty", isWords],
+  slug: ["a word that is not empty", isWord],
+  trigger: ["one of `triggers`, or { name, check }", isTrigger],
+  skipOnUpstreamSkip: ["true or false", isTruth],
+};
+
+const flowChecks: Record<keyof FlowOptions, Check> = {
+  description: ["text", (value) => typeof value === "string"],
+  external: ["a list of package names", isWords],
+  freshThread: ["true or false", isTruth],
+  maxHeapMb: [
+    `a number of MiB, ${MIN_HEAP_MB} or more`,
+    (value) => Number.isFinite(value) && Number(value) >= MIN_HEAP_MB,
+  ],
+};
+
+/** @throws TASK_OPTIONS_INVALID */
+export function checkTaskOptions(name: string, options: TaskOptions): void {
+  check(`Task "${name}"`, options, taskChecks);
+}
+
+/** @throws TASK_OPTIONS_INVALID */
+export function checkFlowOptions(name: string, options: FlowOptions): void {
+  check(`Flow "${name}"`, options, flowChecks);
+}
+
+function check(whose: string, options: unknown, checks: Record<string, Check>): void {
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    throw new MillraceError(
+      "TASK_OPTIONS_INVALID",
+      `${whose} takes its options as an object, and was given ${show(options)}.`,
+    );
+  }
+  for (const [option, value] of Object.entries(options)) {
+    if (!Object.hasOwn(checks, option)) {
+      throw new MillraceError("TASK_OPTIONS_INVALID", `${whose} has no option \`${option}\`.`, {
+        hint: `There are: ${Object.keys(checks).join(", ")}.`,
+      });
+    }
+    const [wanted, holds] = checks[option]!;
+    if (value !== undefined && !holds(value)) {
+      throw new MillraceError(
+        "TASK_OPTIONS_INVALID",
+        `${whose}: \`${option}\` must be ${wanted}, and is ${show(value)}.`,
+      );
+    }
+  }
+}
+
+/** Longer values are cut in messages. */
+const MAX_SHOWN = 80;
+
+function show(value: unknown): string {
+  if (typeof value === "number" || typeof value === "bigint") return String(value);
+  if (typeof value === "function") return "a function";
+  try {
+    return (JSON.stringify(value) ?? String(value)).slice(0, MAX_SHOWN);
+  } catch {
+    return `a ${typeof value}`;
+  }
+}
