@@ -7,6 +7,12 @@ export type WireState = Record<string, unknown> & { type: string };
 /** The version that states carry for clients that look at it; Prefect 1.4.1 ignores it. */
 const STATE_VERSION = "1.4.1";
 
+/** Queued may wrap Submitted, which wraps the state underneath; nothing real goes deeper. */
+const MAX_WRAPPED = 4;
+
+/** ISO 8601 as Python's isoformat() and JavaScript's toISOString() write it; the zone may be missing. */
+const INSTANT = /^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?$/i;
+
 export function toWireState(state: State): WireState {
   const wire: WireState = { type: state.type, message: state.message, __version__: STATE_VERSION };
   if (state.context !== undefined) wire.context = state.context;
@@ -25,6 +31,10 @@ export function toWireState(state: State): WireState {
  * @throws INPUT_INVALID for anything that is not a state
  */
 export function fromWireState(wire: unknown, at: string): State {
+  return readState(wire, at, 0);
+}
+
+function readState(wire: unknown, at: string, depth: number): State {
   if (typeof wire !== "object" || wire === null || Array.isArray(wire)) throw invalid("a state is an object", wire);
   const { type, message, context, start_time, run_count, loop_count, n_map_states, _result, state } = wire as WireState;
   if (!isStateType(type)) throw invalid("`type` is the name of a state", type);
@@ -37,18 +47,24 @@ export function fromWireState(wire: unknown, at: string): State {
     if (number !== undefined) read[name as keyof typeof counts] = number;
   }
   if (_result !== undefined && _result !== null) read.result = asResult(_result);
-  if (state !== undefined && state !== null) read.wrapped = fromWireState(state, at);
+  if (state !== undefined && state !== null) {
+    if (depth === MAX_WRAPPED) throw invalid(`states are wrapped ${MAX_WRAPPED} deep at most`, type);
+    read.wrapped = readState(state, at, depth + 1);
+  }
   return read;
 }
 
 /** An instant as the database keeps it. One without a zone is UTC: Prefect's client sends those. @throws INPUT_INVALID */
 export function asInstant(value: unknown): string {
   if (typeof value !== "string") throw invalid("an instant is ISO 8601 text", value);
-  const zoned = /(?:Z|[+-]\d\d:?\d\d)$/i.test(value)
-    ? value
-    : `${value.includes("T") || value.includes(" ") ? value : `${value}T00:00:00`}Z`;
-  const time = Date.parse(zoned);
-  if (Number.isNaN(time)) throw invalid("an instant is ISO 8601 text", value);
+  const match = INSTANT.exec(value);
+  if (!match) throw invalid("an instant is ISO 8601 text", value);
+  const day = value.slice(0, 10);
+  const clock = value.length === 10 ? "00:00:00Z" : `${value.slice(11)}${match[1] === undefined ? "Z" : ""}`;
+  const time = Date.parse(`${day}T${clock.toUpperCase()}`);
+  // Date.parse takes 30 February for 1 March.
+  const isDay = new Date(`${day}T00:00:00Z`).toJSON()?.startsWith(day) ?? false;
+  if (Number.isNaN(time) || !isDay) throw invalid("an instant is ISO 8601 text", value);
   return new Date(time).toISOString();
 }
 
