@@ -1,0 +1,46 @@
+import type { FlowTask } from "../core/flow-definition.js";
+import type { Reference } from "../core/reference.js";
+import { isSuccessful } from "../core/state.js";
+import type { ArgumentPlan } from "./plan.js";
+import type { TaskRun } from "./task-run.js";
+import { flatItems } from "./upstream.js";
+import { inMemory } from "./values.js";
+
+/** Reads a reference: the value of its task in this run, unnested where the author wrote flatten(). */
+export type ReadReference = (reference: Reference) => unknown;
+
+/** The values must be in memory; see Values.load. */
+export function referenceReader(tasks: readonly TaskRun[], indexOf: ReadonlyMap<FlowTask, number>): ReadReference {
+  return (reference) => {
+    const run = tasks[indexOf.get(reference.flowTask)!]!;
+    inMemory(run);
+    return reference.flattened && Array.isArray(run.value) ? run.value.flat(1) : run.value;
+  };
+}
+
+/** The arguments for one task run's function. What all children of a mapped task get whole is filled in once. */
+export function fillArguments(run: TaskRun, tasks: readonly TaskRun[], read: ReadReference): unknown[] {
+  const { args } = run.plan;
+  const { parent } = run;
+  if (!parent) return args.map((arg) => fillWhole(arg, read));
+  parent.sharedArgs ??= args.map((arg) => fillWhole(arg, read));
+  const filled = [...parent.sharedArgs];
+  for (let at = 0; at < args.length; at += 1) {
+    const arg = args[at]!;
+    if (arg.kind === "each") filled[at] = itemOf(run, parent, at, tasks[arg.upstream]!, arg.flattened);
+    else if (arg.kind === "items") filled[at] = arg.templates[run.mapIndex]?.fill(read);
+  }
+  return filled;
+}
+
+function fillWhole(arg: ArgumentPlan, read: ReadReference): unknown {
+  return arg.kind === "whole" ? arg.template.fill(read) : undefined;
+}
+
+function itemOf(run: TaskRun, parent: TaskRun, at: number, upstream: TaskRun, flattened: boolean): unknown {
+  // An upstream that did not succeed has no items; its child runs only where the trigger lets it.
+  if (!isSuccessful(upstream.state!)) return undefined;
+  if (flattened) return flatItems(parent, at, upstream)[run.mapIndex]?.value;
+  if (upstream.children) return upstream.children[run.mapIndex]?.value;
+  return (upstream.value as readonly unknown[] | undefined)?.[run.mapIndex];
+}

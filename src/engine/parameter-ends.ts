@@ -1,0 +1,38 @@
+import { makeState, type State } from "../core/state.js";
+import { failedToStore } from "./failed-state.js";
+import type { ResolvedParameters } from "./parameters.js";
+import type { TaskRun } from "./task-run.js";
+import type { Surroundings } from "./task-runner.js";
+
+/** How a parameter's task run ends; without a state it had its own already. */
+export interface ParameterEnd {
+  readonly run: TaskRun;
+  readonly state: State | undefined;
+  readonly value: unknown;
+}
+
+/**
+ * The ends of all parameters, with their results written. What is written is the value as it was given, for people to see:
+ * it is plain data, and each run converts it by itself.
+ */
+export function parameterEnds(
+  tasks: readonly TaskRun[],
+  parameters: ResolvedParameters,
+  around: Surroundings,
+): Promise<ParameterEnd[]> {
+  const { ports, run: flowRun, timestamps } = around;
+  const end = async (run: TaskRun): Promise<ParameterEnd> => {
+    const { name } = run.plan.task;
+    const value = parameters.values[name];
+    if (run.done) return { run, state: undefined, value };
+    const of = { flowRunId: flowRun.flowRunId, taskRunId: run.taskRunId };
+    try {
+      const result = await ports.results.write(parameters.given[name], of);
+      const at = timestamps.now();
+      return { run, state: makeState("Success", "Task run succeeded.", result ? { at, result } : { at }), value };
+    } catch (error) {
+      return { run, state: failedToStore(error, timestamps.now()), value: undefined };
+    }
+  };
+  return Promise.all(tasks.filter((each) => each.plan.task.kind === "parameter").map(end));
+}

@@ -1,0 +1,56 @@
+import { MillraceError } from "../core/errors.js";
+import type { State } from "../core/state.js";
+import { refuseTaskRunMove } from "../core/transitions.js";
+import type { Reporter } from "./ports.js";
+import type { TaskRun } from "./task-run.js";
+
+/** Sends states through the reporter, counts versions, and knows which states are not accepted yet. */
+export class Reports {
+  readonly #reporter: Reporter;
+  readonly #onRefused: (error: unknown) => void;
+  #outstanding = 0;
+  #onAccepted: (() => void) | undefined;
+
+  /** @param onRefused Told of every report that was refused. */
+  constructor(reporter: Reporter, onRefused: (error: unknown) => void) {
+    this.#reporter = reporter;
+    this.#onRefused = onRefused;
+  }
+
+  /** The state is the task run's from now on. The promise may be left alone: a refusal also goes to `onRefused`. */
+  taskRun(run: TaskRun, state: State): Promise<boolean> {
+    const refusal = refuseTaskRunMove(run.state?.type ?? null, state.type);
+    const { taskRunId, mapIndex, version, plan } = run;
+    run.state = state;
+    run.version = version + 1;
+    return this.#send(() => {
+      if (refusal !== null)
+        throw new MillraceError("STATE_REFUSED", `Task run "${run.name}" (${taskRunId}): ${refusal}.`);
+      return this.#reporter.taskRun({ taskRunId, taskSlug: plan.task.slug, mapIndex, version, state });
+    });
+  }
+
+  flowRun(state: State): Promise<boolean> {
+    return this.#send(() => this.#reporter.flowRun({ state }));
+  }
+
+  /** Calls `then` when nothing is outstanding; never if a report was refused. */
+  whenAllAccepted(then: () => void): void {
+    if (this.#outstanding === 0) then();
+    else this.#onAccepted = then;
+  }
+
+  /** Resolves with true when the state was accepted, with false when it was refused; never rejects. */
+  async #send(report: () => Promise<void>): Promise<boolean> {
+    this.#outstanding += 1;
+    try {
+      await report();
+    } catch (error) {
+      this.#onRefused(error);
+      return false;
+    }
+    this.#outstanding -= 1;
+    if (this.#outstanding === 0) this.#onAccepted?.();
+    return true;
+  }
+}

@@ -1,0 +1,40 @@
+import type { Clock } from "./ports.js";
+
+/** How a call ended, as a value: nothing here throws. */
+export type Settled =
+  | { readonly kind: "returned"; readonly value: unknown }
+  | { readonly kind: "threw"; readonly error: unknown }
+  | { readonly kind: "timed out" };
+
+const TIMED_OUT: Settled = { kind: "timed out" };
+
+/** Calls `call` and waits for it. */
+export async function settle(call: () => unknown): Promise<Settled> {
+  try {
+    return { kind: "returned", value: await call() };
+  } catch (error) {
+    return { kind: "threw", error };
+  }
+}
+
+/**
+ * As {@link settle}, but waits `timeoutMs` at the most. What the call does afterwards is nobody's business any more: its
+ * late value is dropped and its late error is taken, so that it is no unhandled rejection.
+ *
+ * A function that never yields cannot be interrupted in its own thread; when it comes back too late it has timed out too.
+ */
+export async function settleInTime(call: () => unknown, timeoutMs: number, clock: Clock): Promise<Settled> {
+  const startedAt = clock.now();
+  const settled = settle(call);
+  const leftMs = timeoutMs - (clock.now() - startedAt);
+  if (leftMs <= 0) return TIMED_OUT;
+  const timer = new AbortController();
+  const timeUp = clock.sleep(leftMs, timer.signal).then(
+    () => TIMED_OUT,
+    // The timer was called off: the call has won the race already.
+    () => TIMED_OUT,
+  );
+  const first = await Promise.race([settled, timeUp]);
+  timer.abort();
+  return first;
+}
