@@ -50,6 +50,7 @@ export function openPoolTransport(endpoint: URL): Transport {
     headersTimeout: REQUEST_TIMEOUT_MS,
     bodyTimeout: REQUEST_TIMEOUT_MS,
   });
+  let closed: Promise<void> | undefined;
   const path = `${endpoint.pathname}${endpoint.search}`;
   return {
     async post({ body, headers }) {
@@ -70,7 +71,11 @@ export function openPoolTransport(endpoint: URL): Transport {
       }
       return { status: answer.statusCode, body: answer.body as AsyncIterable<Uint8Array>, text: "" };
     },
-    close: () => pool.close(),
+    // undici refuses to be closed twice.
+    close: () => {
+      closed ??= pool.close();
+      return closed;
+    },
   };
 }
 
