@@ -1,0 +1,204 @@
+import { sql } from "kysely";
+import { type ColumnInfo, infoOf, type ReadableTable, type TableInfo } from "./describe-tables.js";
+import type { ReadDialect, Sql } from "./read-dialect.js";
+import { linkOf } from "./read-filter.js";
+import {
+  type ListRead,
+  type Reading,
+  type ReadRow,
+  type RelationRead,
+  type RowRead,
+  refuse,
+  relationKey,
+  wholeList,
+} from "./read-request.js";
+import { compileRows, LINK, type Parents, ROW, type RowKey, type RowsRead } from "./read-rows.js";
+import { keyOfId, stateId, toAnswer } from "./read-values.js";
+
+/*
+ * Reads a tree of rows level by level: one statement for each relation of the selection, whatever the number of rows above
+ * it. Only what is selected is read, and only the caller's own rows.
+ */
+
+type StoredRow = Record<string, unknown>;
+
+/** The rows of a list at the root, with all that was asked for below them. @throws INPUT_INVALID */
+export async function readList(
+  reading: Reading,
+  table: ReadableTable,
+  list: ListRead,
+  rows: RowRead,
+): Promise<ReadRow[]> {
+  const info = infoOf(table);
+  const limit = checkPage(reading, info, list) ?? reading.budget.defaultRows;
+  const stored = await select(reading, { info, list, limit, parents: null, select: columnsOf(info, rows) });
+  return answerRows(reading, info, rows, stored);
+}
+
+/** The row with that id, or null. @throws INPUT_INVALID for something that is no id */
+export async function readByKey(
+  reading: Reading,
+  table: ReadableTable,
+  id: unknown,
+  rows: RowRead,
+): Promise<ReadRow | null> {
+  const info = infoOf(table);
+  const [first, ...others] = keyOfId(info, id) ?? [];
+  if (first === undefined) return null;
+  const where = Object.fromEntries(others.map((value, at) => [info.key[at + 1]!, { _eq: value }]));
+  const stored = await select(reading, {
+    info,
+    list: { ...wholeList, where },
+    limit: null,
+    parents: { column: info.key[0]!, ids: [first] },
+    select: columnsOf(info, rows),
+  });
+  return (await answerRows(reading, info, rows, stored))[0] ?? null;
+}
+
+/** How many rows a list at the root has. @throws INPUT_INVALID */
+export async function readCount(reading: Reading, table: ReadableTable, list: ListRead): Promise<number> {
+  const info = infoOf(table);
+  const limit = checkPage(reading, info, list);
+  const select = new Map([[LINK, sql`0`]]);
+  return (await countRows(reading, { info, list, limit, parents: null, select })).get(0) ?? 0;
+}
+
+async function answerRows(
+  reading: Reading,
+  info: TableInfo,
+  rows: RowRead,
+  stored: readonly StoredRow[],
+): Promise<ReadRow[]> {
+  const columns = rows.columns.map((name) => info.columns.get(name)!);
+  const answers = stored.map((row) => {
+    const answer: ReadRow = {};
+    for (const column of columns) answer[column.name] = answerColumn(reading.dialect, info, column, row);
+    return answer;
+  });
+  for (const relation of rows.relations) await readRelation(reading, relation, stored, answers);
+  return answers;
+}
+
+async function readRelation(
+  reading: Reading,
+  read: RelationRead,
+  parents: readonly StoredRow[],
+  answers: readonly ReadRow[],
+): Promise<void> {
+  const { here, there, shared } = read.relation;
+  const ids = valuesOf(parents, here);
+  const within = shared === undefined ? undefined : { column: shared, values: valuesOf(parents, shared) };
+  const found = await readBelow(reading, read, { column: there, ids, shared: within });
+  const none = { row: () => null, rows: () => [], count: () => 0 }[read.answer];
+  parents.forEach((row, at) => {
+    const answer = found.get(row[here]) ?? none();
+    answers[at]![relationKey(read.answerKey)] = read.answer === "count" ? { aggregate: { count: answer } } : answer;
+  });
+}
+
+function valuesOf(rows: readonly StoredRow[], column: string): RowKey[] {
+  return [...new Set(rows.map((row) => row[column] as RowKey | null))].filter((value) => value !== null);
+}
+
+/** By parent id: the one row, the list of rows, or their number. */
+async function readBelow(
+  reading: Reading,
+  { relation, answer, list, rows }: RelationRead,
+  parents: Parents,
+): Promise<ReadonlyMap<unknown, unknown>> {
+  const info = infoOf(relation.to);
+  const asked = checkPage(reading, info, list);
+  if (parents.ids.length === 0) return new Map();
+  const link: [string, Sql] = [LINK, sql.ref(`${ROW}.${relation.there}`)];
+  if (answer === "count") return countRows(reading, { info, list, limit: asked, parents, select: new Map([link]) });
+  // A list without a limit has the highest one. Below one parent the database counts it out; below many it is left to
+  // `rowsLeft`, since numbering every row would cost more than it saves.
+  const { maxRows } = reading.budget;
+  const limit = asked ?? (answer === "rows" && parents.ids.length === 1 ? maxRows : null);
+  const columns = new Map([...columnsOf(info, rows), link]);
+  const stored = await select(reading, { info, list, limit, parents, select: columns });
+  const answers = await answerRows(reading, info, rows, stored);
+  if (answer === "row") return new Map(stored.map((row, at) => [row[LINK], answers[at]]));
+  const lists = new Map<unknown, ReadRow[]>();
+  stored.forEach((row, at) => {
+    const siblings = lists.get(row[LINK]);
+    if (siblings === undefined) lists.set(row[LINK], [answers[at]!]);
+    else if (siblings.length < maxRows) siblings.push(answers[at]!);
+  });
+  return lists;
+}
+
+async function select(reading: Reading, read: Omit<RowsRead, "most" | "ordered">): Promise<StoredRow[]> {
+  const { budget } = reading;
+  // One row more than may be read: its coming says that there are too many.
+  const rows = compileRows(reading, { ...read, most: budget.rowsLeft + 1, ordered: true });
+  if (rows === null) return [];
+  const stored = (await rows.execute(reading.db)).rows as StoredRow[];
+  budget.rowsLeft -= stored.length;
+  if (budget.rowsLeft >= 0) return stored;
+  throw refuse(
+    read.info,
+    "it reads more rows than one query may",
+    "Ask for fewer with where, or page with limit and offset.",
+  );
+}
+
+async function countRows(
+  reading: Reading,
+  read: Omit<RowsRead, "most" | "ordered">,
+): Promise<ReadonlyMap<unknown, number>> {
+  const rows = compileRows(reading, { ...read, most: Number.MAX_SAFE_INTEGER, ordered: false });
+  if (rows === null) return new Map();
+  const link = sql.ref(`c.${LINK}`);
+  const counted = sql`select ${link} as ${sql.ref(LINK)}, count(*) as count_ from (${rows}) as c group by ${link}`;
+  const found = (await counted.execute(reading.db)).rows as StoredRow[];
+  return new Map(found.map((row) => [row[LINK], Number(row.count_)]));
+}
+
+/** What to select for the columns and relations asked for, by the name it gets in the statement's rows. */
+function columnsOf(info: TableInfo, rows: RowRead): Map<string, Sql> {
+  const columns = new Map<string, Sql>();
+  const add = (name: string) => columns.set(name, sql.ref(`${ROW}.${name}`));
+  for (const name of rows.columns) {
+    const column = info.columns.get(name);
+    if (!column) throw refuse(info, `"${info.name}" has no column "${name}"`);
+    if (column.kind === "stateId") info.key.forEach(add);
+    else add(column.column);
+    if (column.overlay) columns.set(overlayName(column), overlayOf(info, column.overlay));
+  }
+  for (const { relation } of rows.relations) {
+    add(relation.here);
+    if (relation.shared !== undefined) add(relation.shared);
+  }
+  // A selection may hold nothing of the row itself, for instance __typename alone.
+  if (columns.size === 0) add(info.key[0]!);
+  return columns;
+}
+
+function answerColumn(dialect: ReadDialect, info: TableInfo, column: ColumnInfo, row: StoredRow): unknown {
+  if (column.kind === "stateId") return stateId(row[info.key[0]!], row[info.key[1]!]);
+  const answer = toAnswer(column.kind, row[column.column], dialect);
+  if (!column.overlay) return answer;
+  return { ...(answer as object), ...(toAnswer(column.kind, row[overlayName(column)], dialect) as object) };
+}
+
+function overlayName(column: ColumnInfo): string {
+  return `${column.name}_overlay_`;
+}
+
+function overlayOf(info: TableInfo, overlay: { relation: string; column: string }): Sql {
+  const relation = info.relations.get(overlay.relation)!;
+  return sql`(select ${sql.ref(`g.${overlay.column}`)} from ${sql.table(relation.to)} as g where ${linkOf(relation, "g", ROW)})`;
+}
+
+/** The limit asked for. @throws INPUT_INVALID for a limit or offset out of range */
+function checkPage(reading: Reading, info: TableInfo, { limit, offset }: ListRead): number | null {
+  const { maxRows } = reading.budget;
+  if (limit !== null && !(Number.isSafeInteger(limit) && limit >= 0 && limit <= maxRows)) {
+    throw refuse(info, `its limit is ${limit}, and a limit is 0 to ${maxRows}`, "Page with limit and offset.");
+  }
+  if (!(Number.isSafeInteger(offset) && offset >= 0))
+    throw refuse(info, `its offset is ${offset}, and an offset is 0 or more`);
+  return limit;
+}

@@ -1,0 +1,171 @@
+import { sql } from "kysely";
+import { infoOf, type TableInfo } from "./describe-tables.js";
+import type { Sql } from "./read-dialect.js";
+import { allOf, type Condition, compileFilter, linkOf, namesIds, ownRows } from "./read-filter.js";
+import { type ListRead, type OrderDirection, orderDirections, type Reading, refuse } from "./read-request.js";
+
+export type RowKey = string | number;
+
+/** The column that points to the parent rows, and their ids. */
+export interface Parents {
+  column: string;
+  ids: readonly RowKey[];
+  /** Another column that parents and rows have in common, and its values: it is there for its index. */
+  shared?: { column: string; values: readonly RowKey[] } | undefined;
+}
+
+/** The rows that one statement reads: of the root, or below all the parents of a level at once. */
+export interface RowsRead {
+  info: TableInfo;
+  list: ListRead;
+  /** What to select of each row, by the name it gets. */
+  select: ReadonlyMap<string, Sql>;
+  /** Null at the root. */
+  parents: Parents | null;
+  /** At most this many rows in a list; null: as many as there are. */
+  limit: number | null;
+  /** At most this many rows in all, of however many lists. */
+  most: number;
+  /** False: the order does not matter, for instance to count. */
+  ordered: boolean;
+}
+
+/** The row that a statement is about goes by this name in it. */
+export const ROW = "t";
+/** The name under which a row's link to its parent is selected. */
+export const LINK = "link_";
+
+interface SortKey {
+  value: Sql;
+  direction: OrderDirection;
+  nullable: boolean;
+}
+
+/**
+ * The rows as one SELECT, in order; null when the filter lets none through whatever the tables hold. Several parents share
+ * one statement: a limit for each of them is counted out by row_number().
+ * @throws INPUT_INVALID
+ */
+export function compileRows(reading: Reading, read: RowsRead): Sql | null {
+  const { info, list, parents } = read;
+  const where = compileWhere(reading, read);
+  if (where === false) return null;
+  const sorted = sortKeys(reading, read);
+  const distinct = list.distinctOn.map((name) => distinctColumn(info, name));
+  const base = { select: read.select, where, table: info.table };
+  const perParent = isLimited(read) && parents !== null && parents.ids.length > 1;
+  if (distinct.length === 0 && !perParent) {
+    return sql`${selectFrom(base, [])}${orderBy(sorted)}${page(read)}`;
+  }
+  const order = sorted.map((key, at) => ({ ...key, name: `order_${at}` }));
+  const outer = order.map((key) => ({ ...key, value: sql.ref(`r.${key.name}`) }));
+  const extra = order.map((key) => sql`${key.value} as ${sql.ref(key.name)}`);
+  const link = parents ? [sql.ref(`${ROW}.${parents.column}`)] : [];
+  const partition = distinct.length > 0 ? [...link, ...distinct] : link;
+  const numbered = sql`row_number() over (partition by ${sql.join(partition)}${orderBy(order)}) as place_`;
+  let rows = selectFrom(base, [...extra, numbered]);
+  if (distinct.length > 0) {
+    rows = sql`select r.* from (${rows}) as r where r.place_ = 1`;
+    if (!perParent) return sql`${rows}${orderBy(outer)}${page(read)}`;
+    const again = sql`row_number() over (partition by ${sql.ref(`r.${LINK}`)}${orderBy(outer)}) as rank_`;
+    rows = sql`select r.*, ${again} from (${rows}) as r`;
+  }
+  const rank = sql.ref(distinct.length > 0 ? "p.rank_" : "p.place_");
+  const last = read.limit === null ? sql`` : sql` and ${rank} <= ${list.offset + read.limit}`;
+  return sql`select p.* from (${rows}) as p where ${rank} > ${list.offset}${last} order by ${rank} limit ${read.most}`;
+}
+
+function isLimited(read: RowsRead): boolean {
+  return read.limit !== null || read.list.offset > 0;
+}
+
+/** What was asked for, or the table's own order; ties are broken by the primary key, so that one page ends where the next begins. */
+function sortKeys(reading: Reading, read: RowsRead): SortKey[] {
+  const { info, list } = read;
+  const own = (column: string): SortKey => ({ value: sql.ref(`${ROW}.${column}`), direction: "asc", nullable: false });
+  const asked = list.orderBy.map((key) => sortKey(reading, info, key.path, key.column, key.direction));
+  const keys = !read.ordered ? [] : asked.length > 0 ? asked : info.order.map(own);
+  const cut = isLimited(read) || list.distinctOn.length > 0;
+  return cut ? [...keys, ...info.key.map(own)] : keys;
+}
+
+function compileWhere(reading: Reading, read: RowsRead): Condition {
+  const { info, list, parents } = read;
+  const filter = compileFilter(reading, info, ROW, list.where);
+  if (filter === false) return false;
+  const found = parents !== null || namesIds(info, list.where);
+  const linked = (column: string, ids: readonly RowKey[]) => oneOf(reading, sql.ref(`${ROW}.${column}`), ids);
+  const links = parents === null ? [] : [linked(parents.column, parents.ids)];
+  if (parents?.shared) links.push(linked(parents.shared.column, parents.shared.values));
+  return allOf([...links, ownRows(reading, info, ROW, found), filter]);
+}
+
+function oneOf(reading: Reading, column: Sql, ids: readonly RowKey[]): Sql {
+  return ids.length === 1 ? sql`${column} = ${ids[0]}` : reading.dialect.inList(column, ids);
+}
+
+function selectFrom(base: { select: ReadonlyMap<string, Sql>; where: Condition; table: string }, extra: Sql[]): Sql {
+  const columns = [...base.select].map(([name, value]) => sql`${value} as ${sql.ref(name)}`);
+  return sql`select ${sql.join([...columns, ...extra])} from ${sql.table(base.table)} as ${sql.ref(ROW)} where ${base.where as Sql}`;
+}
+
+function sortKey(
+  reading: Reading,
+  info: TableInfo,
+  path: readonly string[],
+  name: string,
+  direction: OrderDirection,
+): SortKey {
+  if (!orderDirections.includes(direction)) throw refuse(info, `"${direction}" is no direction to sort in`);
+  const { value, nullable } = valueToSort(reading, info, ROW, path, name);
+  return { value, direction, nullable };
+}
+
+/** A column of the row called `alias`, or of a row that object relations lead to from there. */
+function valueToSort(
+  reading: Reading,
+  info: TableInfo,
+  alias: string,
+  path: readonly string[],
+  name: string,
+): { value: Sql; nullable: boolean } {
+  const [first, ...rest] = path;
+  if (first === undefined) {
+    const column = info.columns.get(name);
+    if (!column?.comparable) throw refuse(info, `there is nothing called "${name}" to sort by`);
+    return { value: sql.ref(`${alias}.${column.column}`), nullable: column.nullable };
+  }
+  const relation = info.relations.get(first);
+  if (!relation || relation.many) throw refuse(info, `there is nothing called "${first}" to sort by`);
+  const to = infoOf(relation.to);
+  const inner = `o${path.length}`;
+  const { value } = valueToSort(reading, to, inner, rest, name);
+  const own = ownRows(reading, to, inner, true);
+  const link = linkOf(relation, inner, alias);
+  const found = sql`(select ${value} from ${sql.table(to.table)} as ${sql.ref(inner)} where ${link} and ${own})`;
+  return { value: found, nullable: true };
+}
+
+function distinctColumn(info: TableInfo, name: string): Sql {
+  const column = info.columns.get(name);
+  if (!column?.comparable) throw refuse(info, `there is nothing called "${name}" to be distinct on`);
+  return sql.ref(`${ROW}.${column.column}`);
+}
+
+/** Where Postgres puts nulls is where they go: last when ascending, first when descending, unless the direction says. */
+function orderBy(keys: readonly SortKey[]): Sql {
+  if (keys.length === 0) return sql``;
+  const parts = keys.map(({ value, direction, nullable }) => {
+    const descending = direction.startsWith("desc");
+    const first = direction.endsWith("first") || (descending && !direction.endsWith("last"));
+    // A column without nulls is left plain: only then can an index give the order.
+    const nulls = nullable ? (first ? sql` nulls first` : sql` nulls last`) : sql``;
+    return sql`${value}${descending ? sql` desc` : sql` asc`}${nulls}`;
+  });
+  return sql` order by ${sql.join(parts)}`;
+}
+
+function page({ limit, most, list }: RowsRead): Sql {
+  const rows = sql` limit ${limit === null ? most : Math.min(limit, most)}`;
+  return list.offset === 0 ? rows : sql`${rows} offset ${list.offset}`;
+}
