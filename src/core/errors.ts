@@ -31,6 +31,7 @@ export const errorCodes = {
   SAVED_FLOW_TOO_LARGE: "The saved flow is larger than the limit.",
   SAVED_FLOW_VERSION: "The saved flow was written in a format that this version does not read.",
   VALUE_NOT_SERIALIZABLE: "A value cannot leave the thread it was made in.",
+  VALUE_CORRUPT: "The bytes are not a whole value.",
   RESULT_NOT_FOUND: "The result of a finished task is not where its state says.",
   STORAGE_FAILED: "The storage could not be read or written.",
   // The Cloud, as its clients see it

@@ -1,0 +1,18 @@
+import { isMainThread, parentPort, workerData } from "node:worker_threads";
+import { toFailure } from "../src/codec/failure.js";
+import { MillraceError } from "../src/core/errors.js";
+import { describeFlows } from "../src/execute/describe-flow.js";
+import type { DescribeReply, DescribeRequest } from "../src/threads/messages.js";
+
+// Loads a saved flow, or a bundle, in a clean thread and says what flows it builds. Runs none of them.
+if (isMainThread || !parentPort) {
+  throw new MillraceError("MAIN_THREAD_ONLY", "workers/describe-flow is a worker thread's file.", {
+    hint: "Use describeInThread() of src/deploy.",
+  });
+}
+
+const reply = await describeFlows(workerData as DescribeRequest).then(
+  (specs): DescribeReply => ({ specs }),
+  (error: unknown): DescribeReply => ({ failure: toFailure(error) }),
+);
+parentPort.postMessage(reply);
