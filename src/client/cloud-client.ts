@@ -152,7 +152,8 @@ function agentSide(http: Http, url: string): AgentSide {
 
 async function reportStates(http: Http, batch: ReportBatch, claim: Claim | undefined): Promise<ReportAnswer> {
   const report = toWireReport(batch);
-  if (!claim) return toReportAnswer((await http.request(documents.reportStates, { input: report })).report_states, undefined);
+  if (!claim)
+    return toReportAnswer((await http.request(documents.reportStates, { input: report })).report_states, undefined);
   try {
     const { report_states, claim_runs } = await http.request(documents.reportAndClaim, {
       report,

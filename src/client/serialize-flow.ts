@@ -73,7 +73,7 @@ interface SerializedEdge {
 const SERIALIZATION_VERSION = "1.4.1";
 const TASK_TYPE = "millrace.Task";
 /** By this name Prefect's clients and server know a parameter among the tasks. */
-const PARAMETER_TYPE = "prefect.core.parameter.Parameter";
+export const PARAMETER_TYPE = "prefect.core.parameter.Parameter";
 
 export function toSerializedFlow(flow: NewFlow): SerializedFlow {
   const { spec } = flow;

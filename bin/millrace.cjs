@@ -1,0 +1,52 @@
+#!/usr/bin/env node
+// In the JavaScript of old: this file must still be read by a Node that is far too old, to say so in one line.
+"use strict";
+
+var path = require("path");
+var fs = require("fs");
+
+var WANTED = [22, 13];
+
+function isNewEnough(version) {
+  var parts = version.split(".").map(Number);
+  return parts[0] > WANTED[0] || (parts[0] === WANTED[0] && parts[1] >= WANTED[1]);
+}
+
+// In Millrace's own repository a newer Node stands among its packages.
+function pinnedNode() {
+  var file = path.join(__dirname, "..", "node_modules", "node", "bin", "node");
+  return fs.existsSync(file) && file !== process.execPath ? file : null;
+}
+
+function runUnder(node) {
+  var child = require("child_process").spawn(node, process.execArgv.concat(process.argv.slice(1)), { stdio: "inherit" });
+  ["SIGINT", "SIGTERM", "SIGHUP"].forEach(function (signal) {
+    process.on(signal, function () {
+      // A terminal has sent Ctrl-C to the child as well; a signal sent to this process alone has to be passed on.
+      if (signal !== "SIGINT" || !process.stdin.isTTY) child.kill(signal);
+    });
+  });
+  child.on("error", function (error) {
+    process.stderr.write("millrace: " + node + " could not be started: " + error.message + "\n");
+    process.exit(2);
+  });
+  child.on("exit", function (code, signal) {
+    if (signal === null) process.exit(code);
+    process.removeAllListeners(signal);
+    process.kill(process.pid, signal);
+  });
+}
+
+if (isNewEnough(process.versions.node)) {
+  import("../dist/src/cli/main.js").catch(function (error) {
+    process.stderr.write("millrace: " + (error && error.stack ? error.stack : error) + "\n");
+    process.exit(2);
+  });
+} else if (pinnedNode() !== null) {
+  runUnder(pinnedNode());
+} else {
+  process.stderr.write(
+    "millrace needs Node.js " + WANTED.join(".") + " or newer; this is " + process.versions.node + " (" + process.execPath + ").\n"
+  );
+  process.exit(1);
+}
