@@ -1,0 +1,44 @@
+import t from "tap";
+import { describeError, errorCodes, isMillraceError, MillraceError } from "../../src/core/errors.js";
+
+t.test("an error carries what was asked, what to do, and its cause", async (t) => {
+  const cause = new Error("ENOENT");
+  const error = new MillraceError("FILE_NOT_FOUND", 'There is no file "a.ts".', {
+    hint: "Check the path.",
+    cause,
+    details: { path: "a.ts" },
+  });
+  t.match(error, { name: "MillraceError", code: "FILE_NOT_FOUND", hint: "Check the path.", details: { path: "a.ts" } });
+  t.equal(error.cause, cause);
+  t.equal("cause" in new MillraceError("INTERNAL", "x"), false, "no cause is not an undefined cause");
+});
+
+t.test("an error of another copy of the package is recognised", async (t) => {
+  const foreign = Object.defineProperty(
+    Object.assign(new Error("x"), { code: "FLOW_EMPTY" }),
+    Symbol.for("millrace.error"),
+    { value: true },
+  );
+  t.ok(isMillraceError(foreign));
+  t.ok(isMillraceError(foreign, "FLOW_EMPTY"));
+  t.notOk(isMillraceError(foreign, "FLOW_CYCLE"));
+  for (const other of [new Error("x"), { code: "FLOW_EMPTY" }, null, undefined, "FLOW_EMPTY"])
+    t.notOk(isMillraceError(other));
+});
+
+t.test("people see code, message and hint; of other errors the stack", async (t) => {
+  t.equal(
+    describeError(new MillraceError("FLOW_EMPTY", "It has no tasks.", { hint: "Call one." })),
+    "FLOW_EMPTY: It has no tasks.\n  Call one.",
+  );
+  t.equal(describeError(new MillraceError("FLOW_EMPTY", "It has no tasks.")), "FLOW_EMPTY: It has no tasks.");
+  t.match(describeError(new Error("other")), /^Error: other\n +at /);
+  t.equal(describeError("text"), "text");
+});
+
+t.test("codes are words in capitals, and each has a sentence", async (t) => {
+  for (const [code, meaning] of Object.entries(errorCodes)) {
+    t.match(code, /^[A-Z]+(_[A-Z]+)*$/);
+    t.match(meaning, /^[A-Z].+\.$/, code);
+  }
+});

@@ -1,0 +1,151 @@
+import t from "tap";
+import {
+  isCancelled,
+  isFailed,
+  isFinished,
+  isMapped,
+  isPending,
+  isRunning,
+  isScheduled,
+  isSkipped,
+  isStateType,
+  isSuccessful,
+  isTerminal,
+  isType,
+  makeState,
+  type StateType,
+  stateTypes,
+} from "../../src/core/state.js";
+import { refuseFlowRunMove, refuseTaskRunMove } from "../../src/core/transitions.js";
+
+/** Which questions each kind of state answers with yes. */
+const answers: Record<StateType, string> = {
+  Pending: "pending",
+  Scheduled: "pending scheduled",
+  Paused: "pending scheduled",
+  Resume: "pending scheduled",
+  Retrying: "pending scheduled",
+  Submitted: "",
+  Queued: "scheduled",
+  ClientFailed: "",
+  Running: "running",
+  Cancelling: "running",
+  Finished: "finished terminal",
+  Looped: "finished",
+  Success: "finished terminal successful",
+  Cached: "finished terminal successful",
+  Mapped: "finished terminal successful mapped",
+  Skipped: "finished terminal successful skipped",
+  Cancelled: "finished terminal cancelled",
+  Failed: "finished terminal failed",
+  TimedOut: "finished terminal failed",
+  TriggerFailed: "finished terminal failed",
+  ValidationFailed: "finished terminal failed",
+};
+
+t.test("states answer questions, so that nobody compares names", async (t) => {
+  t.same([...stateTypes].sort(), Object.keys(answers).sort());
+  const questions = {
+    pending: isPending,
+    scheduled: isScheduled,
+    running: isRunning,
+    finished: isFinished,
+    terminal: isTerminal,
+  };
+  const outcomes = {
+    successful: isSuccessful,
+    mapped: isMapped,
+    skipped: isSkipped,
+    cancelled: isCancelled,
+    failed: isFailed,
+  };
+  for (const type of stateTypes) {
+    const yes = Object.entries({ ...questions, ...outcomes }).filter(([, holds]) => holds({ type }));
+    t.equal(yes.map(([name]) => name).join(" "), answers[type], type);
+  }
+});
+
+t.test("only the protocol's names are types of states", async (t) => {
+  for (const value of ["success", "", "toString", "__proto__", null, 3, undefined])
+    t.notOk(isStateType(value), String(value));
+  t.ok(isStateType("TimedOut"));
+  t.ok(isType("TimedOut", "Finished"));
+  t.notOk(isType("Finished", "TimedOut"));
+});
+
+t.test("a state is entered now unless it says when", async (t) => {
+  const before = Date.now();
+  const state = makeState("Running", null);
+  t.ok(Date.parse(state.at) >= before && Date.parse(state.at) <= Date.now());
+  t.same(makeState("Failed", "no", { at: "2026-01-01T00:00:00.000Z", runCount: 2 }), {
+    type: "Failed",
+    message: "no",
+    at: "2026-01-01T00:00:00.000Z",
+    runCount: 2,
+  });
+});
+
+t.test("a terminal state is never left, of whichever run", async (t) => {
+  for (const from of stateTypes.filter((type) => isTerminal({ type }))) {
+    for (const to of stateTypes) {
+      t.match(refuseTaskRunMove(from, to), /stays so/, `task run ${from} → ${to}`);
+      t.match(refuseFlowRunMove(from, to), /stays so/, `flow run ${from} → ${to}`);
+    }
+  }
+});
+
+t.test("a run without a state takes any", async (t) => {
+  for (const to of stateTypes) {
+    t.equal(refuseTaskRunMove(null, to), null);
+    t.equal(refuseFlowRunMove(null, to), null);
+  }
+});
+
+t.test("a task run goes the ways of a task run", async (t) => {
+  const legal: [StateType, StateType][] = [
+    ["Pending", "Running"],
+    ["Scheduled", "Running"],
+    ["Running", "Success"],
+    ["Running", "Retrying"],
+    ["Retrying", "Running"],
+    ["Running", "Running"],
+    ["Running", "TimedOut"],
+    ["Pending", "TriggerFailed"],
+    ["Pending", "Skipped"],
+    ["Pending", "Mapped"],
+    ["Running", "Looped"],
+    ["Looped", "Running"],
+    ["Running", "Paused"],
+    ["Paused", "Resume"],
+    ["Running", "Cancelled"],
+    ["Pending", "Queued"],
+  ];
+  for (const [from, to] of legal) t.equal(refuseTaskRunMove(from, to), null, `${from} → ${to}`);
+  t.match(refuseTaskRunMove("Running", "ClientFailed"), /cannot go from Running to ClientFailed/);
+});
+
+t.test("a flow run goes the ways of a flow run", async (t) => {
+  const legal: [StateType, StateType][] = [
+    ["Scheduled", "Submitted"],
+    ["Submitted", "Running"],
+    ["Running", "Success"],
+    ["Running", "Cancelling"],
+    ["Submitted", "Cancelling"],
+    ["Cancelling", "Cancelling"],
+    ["Cancelling", "Cancelled"],
+    ["Cancelling", "Success"],
+    ["Scheduled", "Cancelled"],
+    ["Running", "Scheduled"],
+  ];
+  for (const [from, to] of legal) t.equal(refuseFlowRunMove(from, to), null, `${from} → ${to}`);
+  const illegal: [StateType, StateType, RegExp][] = [
+    ["Cancelling", "Running", /is being cancelled/],
+    ["Cancelling", "Scheduled", /is being cancelled/],
+    ["Scheduled", "Cancelling", /cancelled at once/],
+    ["Running", "Mapped", /never Mapped/],
+    ["Running", "Cached", /never Cached/],
+    ["Running", "Skipped", /never Skipped/],
+    ["Running", "Looped", /never Looped/],
+  ];
+  for (const [from, to, why] of illegal) t.match(refuseFlowRunMove(from, to), why, `${from} → ${to}`);
+});
