@@ -9,7 +9,7 @@ import type { FlowSpec } from "../core/flow-spec.js";
  * task; everything else goes over that run's own MessagePort, whose main-thread end is a RunHost and nothing more.
  */
 
-/** The task that piscina hands to `workers/flow-run`. */
+/** A flow run, with all that a thread needs to run it. */
 export interface RunRequest {
   flowRunId: string;
   flowRunName: string;
@@ -24,8 +24,20 @@ export interface RunRequest {
   parameters: Record<string, unknown>;
   scheduledStartAt: string;
   taskRuns: WireTaskRun[];
+}
+
+/** The task that piscina hands to `workers/flow-run`. */
+export interface FlowRunTask {
+  request: RunRequest;
   /** The run's capability; transferred. */
   port: MessagePort;
+}
+
+/** What that task resolves with. It never rejects by itself: a rejection is a thread that died. */
+export interface FlowRunTaskReply {
+  reply: RunReply;
+  /** What the run left behind on its thread, for people; the thread is replaced unless the list is empty. */
+  leftovers: string[];
 }
 
 /** A known task run with its state as the wire's JSON, decoded in the worker so that the main thread need not. */
@@ -50,23 +62,37 @@ export interface RunReport {
   logs: LogLine[];
 }
 
-/** What a worker thread may ask of the main thread, for its own run alone. */
+/** What a worker thread may ask of the main thread, for its own run alone. Neither promise rejects. */
 export interface RunHost {
-  /** Resolves when the Cloud has accepted all of it; rejects with a failure record otherwise. */
-  report(report: RunReport): Promise<void>;
+  /**
+   * Resolves with null when the Cloud has accepted all of it, otherwise with the reason. After a reason the run is over
+   * for this thread. One report at a time.
+   */
+  report(report: RunReport): Promise<FailureRecord | null>;
   /** Resolves, once, when the run must end, with the reason; may never resolve. */
   stopped(): Promise<FailureRecord>;
 }
 
-/** What the worker's task resolves with. It never rejects by itself: a rejection is a thread that died. */
+/** How a run ended on its thread. */
 export type RunReply =
-  | { outcome: "done"; state: string; leftovers: string[] }
-  /** The flow did not get as far as its engine; `built` is there for TASK_IDS_CHANGED. */
-  | { outcome: "not started"; failure: FailureRecord; built: FlowSpec | null };
+  /** The engine came to its end, and the Cloud has accepted the flow run's last state, whose type this is. */
+  | { outcome: "done"; state: string }
+  /** The flow did not get as far as its engine. With TASK_IDS_CHANGED come the two lists of tasks that the Cloud has not. */
+  | { outcome: "not started"; failure: FailureRecord; lists: { manifest: ListedTasks; built: ListedTasks } | null }
+  /** The run ended before the Cloud had accepted its last state: a report was refused, or the run was told to stop. */
+  | { outcome: "broken off"; failure: FailureRecord };
+
+/** A flow's tasks as one of its three sources tells them. */
+export interface ListedTasks {
+  spec: FlowSpec;
+  specHash: string;
+}
 
 /** The task of `workers/describe-flow`: load a module's flows, without running them. */
 export interface DescribeRequest {
   savedFlowFile?: string;
+  /** The hash that the file must carry. */
+  savedFlowHash?: string;
   /** Folder and entry file of an unpacked bundle. */
   bundleFile?: string;
   /** The one flow wanted; all of the module's when absent. */

@@ -1,0 +1,53 @@
+import type { Cloud, RegisteredFlow } from "../client/cloud.js";
+import { MillraceError } from "../core/errors.js";
+import { fetchSavedFlow } from "../storage/open.js";
+
+/** Versions of flows that the agent remembers; one is some 10 KB of task specs. A version never changes once registered. */
+const MAX_CACHED_FLOWS = 200;
+
+/** A registered version of a flow, with its saved flow on this machine's disk. */
+export interface FlowAtHand {
+  registered: RegisteredFlow;
+  savedFlowFile: string;
+}
+
+/** The flows that the agent has run lately, least lately first. */
+export class FlowCache {
+  readonly #cloud: Pick<Cloud, "flow" | "url">;
+  readonly #flows = new Map<string, Promise<FlowAtHand>>();
+
+  constructor(cloud: Pick<Cloud, "flow" | "url">) {
+    this.#cloud = cloud;
+  }
+
+  /** @throws FLOW_NOT_FOUND, SAVED_FLOW_NOT_FOUND, STORAGE_FAILED and what the Cloud throws; a failure is not kept */
+  get(flowId: string): Promise<FlowAtHand> {
+    const found = this.#flows.get(flowId) ?? this.#fetch(flowId);
+    this.#flows.delete(flowId);
+    this.#flows.set(flowId, found);
+    if (this.#flows.size > MAX_CACHED_FLOWS) this.#flows.delete(this.#flows.keys().next().value!);
+    return found;
+  }
+
+  #fetch(flowId: string): Promise<FlowAtHand> {
+    const fetching = this.#load(flowId);
+    fetching.catch(() => {
+      if (this.#flows.get(flowId) === fetching) this.#flows.delete(flowId);
+    });
+    return fetching;
+  }
+
+  async #load(flowId: string): Promise<FlowAtHand> {
+    const registered = await this.#cloud.flow(flowId);
+    if (!registered) {
+      throw new MillraceError(
+        "FLOW_NOT_FOUND",
+        `The Cloud at ${this.#cloud.url} gave out a run of flow ${flowId}, which it does not know.`,
+        {
+          hint: "Deploy the flow again.",
+        },
+      );
+    }
+    return { registered, savedFlowFile: await fetchSavedFlow(registered.storage) };
+  }
+}

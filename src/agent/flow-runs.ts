@@ -1,0 +1,184 @@
+import type { ClaimedRun } from "../client/cloud.js";
+import { type FailureRecord, fromFailure, toFailure } from "../codec/failure.js";
+import { type ErrorCode, isMillraceError, MillraceError } from "../core/errors.js";
+import { explainMismatch } from "../execute/check-task-ids.js";
+import { executeFlowRun } from "../execute/execute-flow-run.js";
+import type { RunReply, RunRequest } from "../threads/messages.js";
+import type { ThreadPool } from "../threads/pool.js";
+import { cancelRun, type EndPorts, failRun, releaseRun } from "./end-run.js";
+import type { FlowAtHand, FlowCache } from "./flow-cache.js";
+import { FlowRunHost } from "./run-host.js";
+
+/** A thread that has not answered so long after the run's final state was accepted is kept busy by what the run left behind. */
+const RETURN_MS = 5_000;
+
+/** What a run needs of its agent. */
+export interface FlowRunPorts extends EndPorts {
+  flows: FlowCache;
+  /** Undefined: run on this very thread. */
+  pool: ThreadPool | undefined;
+  /** How long a cancelled run may take to end by itself. */
+  cancelGraceMs: number;
+}
+
+/** One claimed run under way: from its claim until the Cloud has its last state, or it is another's. */
+export interface ActiveRun {
+  readonly run: ClaimedRun;
+  readonly host: FlowRunHost;
+  /** Never rejects. */
+  readonly ended: Promise<void>;
+  /** Asks the run to end, and stops it hard when it has not after a while. */
+  cancel(): void;
+  /** Stops the run's thread now. Inline it can only be told. */
+  stop(code: "RUN_LEASE_LOST" | "RUN_STOPPED"): void;
+}
+
+export function startFlowRun(run: ClaimedRun, ports: FlowRunPorts): ActiveRun {
+  const hard = new AbortController();
+  let grace: NodeJS.Timeout | undefined;
+  let returning: NodeJS.Timeout | undefined;
+  const host = new FlowRunHost(run, ports.stream, () => {
+    const error = new MillraceError(
+      "RUN_STOPPED",
+      `The thread did not return within ${RETURN_MS} ms of the run's end.`,
+    );
+    returning = setTimeout(() => hard.abort(error), RETURN_MS);
+  });
+  const stopHard = (error: MillraceError) => {
+    host.stop(toFailure(error));
+    hard.abort(error);
+  };
+  const ended = runToItsEnd(run, host, hard.signal, ports).finally(() => {
+    clearTimeout(grace);
+    clearTimeout(returning);
+  });
+  return {
+    run,
+    host,
+    ended,
+    cancel() {
+      if (grace) return;
+      const error = new MillraceError("RUN_CANCELLED", `Flow run "${run.name}" was cancelled.`);
+      host.stop(toFailure(error));
+      // Inline, the engine's own grace is all there is.
+      grace = setTimeout(() => hard.abort(error), ports.cancelGraceMs);
+    },
+    stop(code) {
+      const why =
+        code === "RUN_LEASE_LOST" ? "another agent or the Cloud has taken it over" : "the agent was asked to stop";
+      stopHard(new MillraceError(code, `Flow run "${run.name}" was stopped: ${why}.`));
+    },
+  };
+}
+
+async function runToItsEnd(run: ClaimedRun, host: FlowRunHost, hard: AbortSignal, ports: FlowRunPorts): Promise<void> {
+  const startedAt = performance.now();
+  let error: unknown;
+  try {
+    const flow = await ports.flows.get(run.flowId);
+    const reply = await execute(toRequest(run, flow), flow, host, hard, ports);
+    error = endOf(reply, flow, host);
+  } catch (thrown) {
+    error = thrown;
+  }
+  try {
+    if (error === undefined) {
+      const seconds = ((performance.now() - startedAt) / 1_000).toFixed(2);
+      ports.log(`Flow run "${run.name}" ended in ${host.acceptedState} after ${seconds} s.`);
+    } else {
+      await endBroken(run, host, error, ports);
+    }
+  } catch (unforeseen) {
+    ports.log(`Flow run "${run.name}" could not be ended: ${(unforeseen as Error).message}`);
+  }
+}
+
+async function execute(
+  request: RunRequest,
+  flow: FlowAtHand,
+  host: FlowRunHost,
+  signal: AbortSignal,
+  { pool }: FlowRunPorts,
+): Promise<RunReply> {
+  signal.throwIfAborted();
+  if (!pool) return executeFlowRun(request, host);
+  const { freshThread, maxHeapMb } = flow.registered.threadOptions;
+  return pool.run(request, host, { freshThread, maxHeapMb, signal });
+}
+
+function toRequest(run: ClaimedRun, { registered, savedFlowFile }: FlowAtHand): RunRequest {
+  return {
+    flowRunId: run.flowRunId,
+    flowRunName: run.name,
+    flowId: run.flowId,
+    flowName: registered.name,
+    savedFlowFile,
+    savedFlowHash: registered.storage.hash,
+    specHash: registered.specHash,
+    parameters: run.parameters,
+    scheduledStartAt: run.scheduledStartAt,
+    taskRuns: run.taskRuns,
+  };
+}
+
+/** Undefined: the run ended by itself, and the Cloud knows how. Otherwise why it did not. */
+function endOf(reply: RunReply, flow: FlowAtHand, host: FlowRunHost): Error | undefined {
+  if (reply.outcome === "done") {
+    if (reply.state === host.acceptedState) return undefined;
+    return new MillraceError(
+      "WORKER_PROTOCOL",
+      `The worker thread said the run ended in ${reply.state}; the Cloud was told ${host.acceptedState}.`,
+    );
+  }
+  if (reply.outcome === "broken off") return fromFailure(reply.failure);
+  return reply.lists ? explainTaskIds(reply.lists, flow, reply.failure) : fromFailure(reply.failure);
+}
+
+type Lists = NonNullable<Extract<RunReply, { outcome: "not started" }>["lists"]>;
+
+function explainTaskIds({ manifest, built }: Lists, { registered }: FlowAtHand, failure: FailureRecord): Error {
+  const { spec, specHash, version } = registered;
+  try {
+    return explainMismatch({ registered: { spec, specHash, version }, manifest, built });
+  } catch (cause) {
+    return new MillraceError("TASK_IDS_CHANGED", failure.message, { hint: "Deploy the flow again.", cause });
+  }
+}
+
+async function endBroken(run: ClaimedRun, host: FlowRunHost, error: unknown, ports: FlowRunPorts): Promise<void> {
+  const what = `Flow run "${run.name}"`;
+  if (host.hasEnded) {
+    // The Cloud has the run's last state already; what died was what the run left behind.
+    await host.close();
+    return ports.log(`${what} ended in ${host.acceptedState}; its thread was replaced: ${messageOf(error)}`);
+  }
+  if (isMillraceError(error, "RUN_LEASE_LOST")) {
+    await host.close();
+    return ports.log(`${what} was taken over and is no longer run here.`);
+  }
+  if (isMillraceError(error, "RUN_STOPPED")) {
+    ports.log(`${what} is given back.`);
+    return releaseRun(host, ports);
+  }
+  if (isMillraceError(error, "RUN_CANCELLED")) {
+    ports.log(`${what} was cancelled and stopped.`);
+    return cancelRun(host, ports);
+  }
+  const failure = asMillraceError(error);
+  ports.log(`${what} failed: ${failure.code}: ${failure.message}`);
+  return failRun(host, failure, ports);
+}
+
+function asMillraceError(error: unknown): MillraceError {
+  if (isMillraceError(error)) return error;
+  const { code, message } = toFailure(error);
+  return new MillraceError(
+    "INTERNAL" satisfies ErrorCode,
+    `The flow run was broken off${code === null ? "" : ` (${code})`}: ${message}`,
+    { cause: error },
+  );
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

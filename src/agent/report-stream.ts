@@ -1,0 +1,181 @@
+import type { Claim, ClaimAnswer, Cloud, Lease, ReportAnswer, ReportBatch } from "../client/cloud.js";
+import { type FailureRecord, toFailure } from "../codec/failure.js";
+import { isMillraceError, MillraceError } from "../core/errors.js";
+import { newId } from "../core/ids.js";
+import { isStateType, isTerminal } from "../core/state.js";
+import type { RunReport } from "../threads/messages.js";
+import { awayWaitMs, Waker } from "./back-off.js";
+
+/** States and log lines of one mutation, over all runs; a single run's report may be as large (threads/limits.ts). */
+const MAX_BATCH_STATES = 2_000;
+const MAX_BATCH_LOGS = 2_000;
+/** Text of one mutation, in characters: what Prefect's server takes is 5 MB. */
+const MAX_BATCH_CHARS = 3_000_000;
+
+/** How often a batch at which the Cloud fails is sent again, over about 20 s, before it is taken for the batch's own fault. */
+const MAX_TROUBLES = 8;
+
+export interface ReportStreamOptions {
+  cloud: Pick<Cloud, "reportStates">;
+  agentId: string;
+  /** Asked with each batch that has the final state of these runs: what to claim in the same round trip. */
+  claim: (endingRunIds: readonly string[]) => Claim | undefined;
+  /** The answer to that, or undefined when there was none. */
+  onClaimed: (claim: Claim, answer: ClaimAnswer | undefined) => void;
+  onCancelling: (flowRunIds: readonly string[]) => void;
+  log: (line: string) => void;
+}
+
+interface Waiting {
+  lease: Lease;
+  report: RunReport;
+  answer(failure: FailureRecord | null): void;
+}
+
+/**
+ * The agent's one stream of reports to the Cloud: one mutation at a time, the reports of all runs gathering in the next one
+ * meanwhile. While the Cloud is away the batch under way is sent again and again, under its number, so that the Cloud can
+ * tell what it has had; everything behind it waits, and nothing is dropped. A run has one report here at a time, which is
+ * what bounds the stream.
+ */
+export class ReportStream {
+  readonly #options: ReportStreamOptions;
+  readonly #streamId = newId();
+  readonly #closing = new Waker();
+  #queue: Waiting[] = [];
+  #batch = 0;
+  #sending = false;
+  #away = false;
+  #closed = false;
+
+  constructor(options: ReportStreamOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves with null when the Cloud has accepted all of the report, otherwise with why not. */
+  report(lease: Lease, report: RunReport): Promise<FailureRecord | null> {
+    if (this.#closed) return Promise.resolve(closedFailure());
+    return new Promise((answer) => {
+      this.#queue.push({ lease, report, answer });
+      void this.#pump();
+    });
+  }
+
+  /** Answers what waits with RUN_STOPPED, and takes nothing more. */
+  close(): void {
+    this.#closed = true;
+    this.#closing.wake();
+    for (const { answer } of this.#queue.splice(0)) answer(closedFailure());
+  }
+
+  async #pump(): Promise<void> {
+    if (this.#sending) return;
+    this.#sending = true;
+    // Reports that come within this tick travel together.
+    await undefined;
+    while (this.#queue.length > 0) await this.#deliver(this.#take());
+    this.#sending = false;
+  }
+
+  /** Sends one batch; one that the Cloud cannot take is taken apart, so that one run's trouble is not its neighbours'. */
+  async #deliver(waiting: readonly Waiting[]): Promise<void> {
+    const ending = waiting.filter(endsItsRun).map(({ lease }) => lease.flowRunId);
+    const claim = ending.length > 0 ? this.#options.claim(ending) : undefined;
+    let answer: ReportAnswer | undefined;
+    try {
+      answer = await this.#send(waiting, claim);
+      settle(waiting, answer);
+    } catch (error) {
+      if (claim) this.#options.onClaimed(claim, undefined);
+      if (waiting.length > 1) for (const each of waiting) await this.#deliver([each]);
+      else for (const each of waiting) each.answer(toFailure(error));
+      return;
+    }
+    if (claim) this.#options.onClaimed(claim, answer.claimed);
+    if (answer.cancelling.length > 0) this.#options.onCancelling(answer.cancelling);
+  }
+
+  async #send(waiting: readonly Waiting[], claim: Claim | undefined): Promise<ReportAnswer> {
+    const { cloud, agentId, log } = this.#options;
+    this.#batch += 1;
+    const runs = waiting.map(({ lease, report }) => ({ ...lease, ...report }));
+    const batch: ReportBatch = { agentId, streamId: this.#streamId, batch: this.#batch, runs };
+    for (let failures = 0; ; failures++) {
+      try {
+        const answer = await cloud.reportStates(batch, claim);
+        if (this.#away) log("The Cloud is back; runs go on where they stopped.");
+        this.#away = false;
+        return answer;
+      } catch (error) {
+        if (!isAway(error) && !(isTrouble(error) && failures < MAX_TROUBLES)) throw error;
+        if (this.#closed)
+          throw new MillraceError("RUN_STOPPED", "The agent stopped while the Cloud was away.", { cause: error });
+        if (!this.#away) log(`The Cloud is away, reports wait: ${(error as Error).message}`);
+        this.#away = true;
+        await this.#closing.wait(awayWaitMs(failures));
+      }
+    }
+  }
+
+  #take(): Waiting[] {
+    let states = 0;
+    let logs = 0;
+    let chars = 0;
+    let count = 0;
+    for (const { report } of this.#queue) {
+      states += report.states.length;
+      logs += report.logs.length;
+      chars += estimateChars(report);
+      if (count > 0 && (states > MAX_BATCH_STATES || logs > MAX_BATCH_LOGS || chars > MAX_BATCH_CHARS)) break;
+      count += 1;
+    }
+    return this.#queue.splice(0, count);
+  }
+}
+
+function settle(waiting: readonly Waiting[], { refused }: ReportAnswer): void {
+  for (const { lease, answer } of waiting) {
+    const refusal = refused.find(({ flowRunId }) => flowRunId === lease.flowRunId);
+    answer(
+      refusal
+        ? { ...toFailure(new Error(refusal.message)), name: "MillraceError", code: refusal.code, stack: null }
+        : null,
+    );
+  }
+}
+
+/** The Cloud is away, or does not know the token for now: another try may meet it again, however long that takes. */
+function isAway(error: unknown): boolean {
+  return isMillraceError(error, "CLOUD_UNREACHABLE") || isMillraceError(error, "UNAUTHENTICATED");
+}
+
+/** The Cloud failed: it may be its trouble of the moment, or this very batch. */
+function isTrouble(error: unknown): boolean {
+  return isMillraceError(error, "INTERNAL") || isMillraceError(error, "DATABASE_FAILED");
+}
+
+function endsItsRun({ report }: Waiting): boolean {
+  const last = report.states.at(-1);
+  return (
+    last !== undefined &&
+    last.taskRun === undefined &&
+    isStateType(last.state.type) &&
+    isTerminal({ type: last.state.type })
+  );
+}
+
+/** A state's JSON without its texts is some 300 characters; the texts are counted. */
+function estimateChars({ states, logs }: RunReport): number {
+  let chars = 0;
+  for (const { state } of states) {
+    chars += 300 + ((state.message as string | null)?.length ?? 0);
+    if (state._result !== undefined || state.context !== undefined)
+      chars += JSON.stringify([state._result, state.context]).length;
+  }
+  for (const { message } of logs) chars += 150 + message.length;
+  return chars;
+}
+
+function closedFailure(): FailureRecord {
+  return toFailure(new MillraceError("RUN_STOPPED", "The agent has stopped."));
+}

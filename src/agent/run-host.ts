@@ -1,0 +1,102 @@
+import type { ClaimedRun, Lease } from "../client/cloud.js";
+import type { FailureRecord } from "../codec/failure.js";
+import { toFailure } from "../codec/failure.js";
+import { MillraceError } from "../core/errors.js";
+import { isStateType, isTerminal, type StateType } from "../core/state.js";
+import type { ReportEntry, RunHost, RunReport } from "../threads/messages.js";
+import type { ReportStream } from "./report-stream.js";
+
+/** A task run as the last report left it. */
+export interface SeenTaskRun {
+  taskRunId: string;
+  taskSlug: string;
+  mapIndex: number;
+  version: number;
+  type: StateType | null;
+}
+
+/**
+ * One run's capability: reports go out under this run's lease and no other. It also remembers what was reported, so that
+ * the agent can end the run when its thread no longer does.
+ */
+export class FlowRunHost implements RunHost {
+  readonly lease: Lease;
+  readonly #stream: ReportStream;
+  readonly #taskRuns = new Map<string, SeenTaskRun>();
+  readonly #stop = Promise.withResolvers<FailureRecord>();
+  readonly #onEnded: () => void;
+  #underWay: Promise<unknown> = Promise.resolve();
+  #begun = false;
+  #acceptedState: string | null = null;
+  #closed: FailureRecord | undefined;
+
+  /** @param onEnded Told once, when the Cloud has accepted the flow run's final state. */
+  constructor(run: ClaimedRun, stream: ReportStream, onEnded: () => void = () => {}) {
+    this.#onEnded = onEnded;
+    this.lease = { flowRunId: run.flowRunId, fence: run.fence };
+    this.#stream = stream;
+    for (const { state, ...taskRun } of run.taskRuns) {
+      this.#taskRuns.set(taskRun.taskRunId, { ...taskRun, type: isStateType(state?.type) ? state.type : null });
+    }
+  }
+
+  /** The type of the flow run's last state that the Cloud has accepted from this host. */
+  get acceptedState(): string | null {
+    return this.#acceptedState;
+  }
+
+  get hasEnded(): boolean {
+    return isStateType(this.#acceptedState) && isTerminal({ type: this.#acceptedState });
+  }
+
+  /** Has the run reported anything? */
+  get begun(): boolean {
+    return this.#begun;
+  }
+
+  report(report: RunReport): Promise<FailureRecord | null> {
+    if (this.#closed) return Promise.resolve(this.#closed);
+    const sent = this.#send(report);
+    this.#underWay = sent;
+    return sent;
+  }
+
+  async #send(report: RunReport): Promise<FailureRecord | null> {
+    this.#begun = true;
+    for (const entry of report.states) this.#remember(entry);
+    const flowState = report.states.findLast((entry) => entry.taskRun === undefined)?.state.type;
+    const failure = await this.#stream.report(this.lease, report);
+    if (failure !== null) {
+      this.#closed ??= failure;
+    } else if (flowState !== undefined) {
+      this.#acceptedState = flowState;
+      if (this.hasEnded) this.#onEnded();
+    }
+    return failure;
+  }
+
+  stopped(): Promise<FailureRecord> {
+    return this.#stop.promise;
+  }
+
+  /** Tells the run to end. */
+  stop(failure: FailureRecord): void {
+    this.#stop.resolve(failure);
+  }
+
+  /** Takes no more reports from the run, and resolves when the one under way was answered. */
+  async close(): Promise<void> {
+    this.#closed ??= toFailure(new MillraceError("RUN_STOPPED", "The run is over for this thread."));
+    await this.#underWay;
+  }
+
+  /** The task runs that have no final state. */
+  unfinished(): SeenTaskRun[] {
+    return [...this.#taskRuns.values()].filter(({ type }) => type === null || !isTerminal({ type }));
+  }
+
+  #remember({ taskRun, state }: ReportEntry): void {
+    if (!taskRun || !isStateType(state.type)) return;
+    this.#taskRuns.set(taskRun.taskRunId, { ...taskRun, version: taskRun.version + 1, type: state.type });
+  }
+}

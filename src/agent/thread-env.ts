@@ -1,0 +1,27 @@
+/** What flow code sees of the agent's environment unless told otherwise: where things are, language and time, no secrets. */
+const ALLOWED = new Set([
+  ...["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TMP", "TEMP"],
+  ...["NODE_ENV", "MILLRACE_HOME", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"],
+  ...["SYSTEMROOT", "SYSTEMDRIVE", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "PATHEXT", "COMSPEC"],
+]);
+
+/** Never handed on, not even by name: with it flow code could do all that the agent's user can. */
+const NEVER = new Set(["MILLRACE_API_TOKEN"]);
+
+/**
+ * The whole environment of the agent's threads.
+ * @param more Names of further variables to hand on, or names and values to add.
+ */
+export function threadEnv(
+  more: readonly string[] | Readonly<Record<string, string>> = [],
+  env: NodeJS.ProcessEnv = process.env,
+): Record<string, string> {
+  const names = Array.isArray(more) ? new Set<string>(more) : new Set<string>();
+  const seen: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env)) {
+    if (value === undefined || NEVER.has(name)) continue;
+    if (ALLOWED.has(name.toUpperCase()) || name.startsWith("LC_") || names.has(name)) seen[name] = value;
+  }
+  if (!Array.isArray(more)) for (const [name, value] of Object.entries(more)) if (!NEVER.has(name)) seen[name] = value;
+  return seen;
+}

@@ -1,0 +1,76 @@
+import { fromFailure, toFailure } from "../codec/failure.js";
+import { fromWireState } from "../codec/state-json.js";
+import { MillraceError } from "../core/errors.js";
+import { runFlow } from "../engine/flow-runner.js";
+import { systemClock } from "../engine/local-ports.js";
+import type { EngineRun } from "../engine/ports.js";
+import { resultStore } from "../storage/results.js";
+import type { RunHost, RunReply, RunRequest } from "../threads/messages.js";
+import { checkTaskIds } from "./check-task-ids.js";
+import { type LoadedFlow, loadSavedFlow } from "./load-saved-flow.js";
+import { StateStream } from "./state-stream.js";
+
+/**
+ * One flow run from its saved flow to its last state: load, compare the three lists of tasks, run, report. The same in a
+ * worker thread and inline. Never throws.
+ * @param onLoaded Called when the flow's module stands, before anything of the run happens.
+ */
+export async function executeFlowRun(
+  request: RunRequest,
+  host: RunHost,
+  onLoaded: () => void = () => {},
+): Promise<RunReply> {
+  try {
+    const loaded = await loadSavedFlow(request.savedFlowFile, request.savedFlowHash);
+    onLoaded();
+    return refuseOtherTasks(request, loaded) ?? (await runToItsEnd(request, loaded, host));
+  } catch (error) {
+    return { outcome: "not started", failure: toFailure(error), lists: null };
+  }
+}
+
+function refuseOtherTasks(request: RunRequest, { manifest, spec, specHash }: LoadedFlow): RunReply | undefined {
+  const mismatch = checkTaskIds({ registeredSpecHash: request.specHash, manifest, builtSpecHash: specHash });
+  if (!mismatch) return undefined;
+  const side = mismatch.built
+    ? "its code builds other tasks than were saved"
+    : "the Cloud has other tasks than were saved";
+  const failure = toFailure(
+    new MillraceError("TASK_IDS_CHANGED", `Flow "${request.flowName}" is not what was deployed: ${side}.`),
+  );
+  return {
+    outcome: "not started",
+    failure,
+    lists: { manifest: { spec: manifest.spec, specHash: manifest.specHash }, built: { spec, specHash } },
+  };
+}
+
+async function runToItsEnd(request: RunRequest, { flow }: LoadedFlow, host: RunHost): Promise<RunReply> {
+  const stop = new AbortController();
+  void host.stopped().then((failure) => stop.abort(fromFailure(failure)));
+  const stream = new StateStream(host, (error) => stop.abort(error));
+  const run = toEngineRun(request);
+  try {
+    const { state } = await runFlow(flow, run, {
+      reporter: stream,
+      results: resultStore(),
+      clock: systemClock,
+      signal: stop.signal,
+    });
+    await stream.flushed();
+    if (stream.broken) return { outcome: "broken off", failure: toFailure(stream.broken) };
+    return { outcome: "done", state: state.type };
+  } catch (error) {
+    await stream.flushed();
+    return { outcome: "broken off", failure: toFailure(stream.broken ?? error) };
+  }
+}
+
+function toEngineRun(request: RunRequest): EngineRun {
+  const { flowRunId, flowRunName, flowId, parameters, scheduledStartAt } = request;
+  const taskRuns = request.taskRuns.map(({ state, ...ids }) => ({
+    ...ids,
+    state: state === null ? null : fromWireState(state, scheduledStartAt),
+  }));
+  return { flowRunId, flowRunName, flowId, parameters, scheduledStartAt, taskRuns };
+}

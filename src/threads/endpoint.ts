@@ -1,0 +1,147 @@
+import type { MessagePort } from "node:worker_threads";
+import { type Endpoint, expose, wrap } from "comlink";
+import { type FailureRecord, toFailure } from "../codec/failure.js";
+import { MillraceError } from "../core/errors.js";
+import { checkCall } from "./check-call.js";
+import type { RunHost } from "./messages.js";
+
+/*
+ * Both ends of a run's port. comlink carries the calls; what it lacks stands here: a look at each message before comlink
+ * sees it, calls that end when the port does, and ports that are closed.
+ */
+
+/** The main thread's end. */
+export interface ExposedHost {
+  /** How many reports have come. */
+  readonly reports: number;
+  close(): void;
+}
+
+/**
+ * Serves `host` on a run's port. The first message of another shape closes the port, is told to `onProtocolError`, and
+ * nothing that comes after it is looked at.
+ */
+export function exposeHost(
+  port: MessagePort,
+  host: RunHost,
+  onProtocolError: (error: MillraceError) => void,
+): ExposedHost {
+  let open = true;
+  let reports = 0;
+  let reporting = false;
+  let asked = false;
+  const close = () => {
+    open = false;
+    port.close();
+  };
+  const refuse = (problem: string) => {
+    close();
+    onProtocolError(new MillraceError("WORKER_PROTOCOL", `A worker thread sent ${problem}.`));
+  };
+  // Without a prototype, so that a path of property names finds these two functions and nothing else.
+  const served = Object.assign(Object.create(null), {
+    report(report: Parameters<RunHost["report"]>[0]) {
+      return host.report(report).finally(() => {
+        reporting = false;
+      });
+    },
+    stopped: () => host.stopped(),
+  });
+  const endpoint = rawEndpoint(
+    port,
+    () => open,
+    (message, hand) => {
+      const call = checkCall(message);
+      if ("problem" in call) return refuse(call.problem);
+      if (call.method === "report") {
+        if (reporting) return refuse("a report before the last one was answered");
+        reporting = true;
+        reports += 1;
+      } else {
+        if (asked) return refuse("the same question twice");
+        asked = true;
+      }
+      hand(message);
+    },
+  );
+  port.on("messageerror", () => refuse("a message that cannot be read"));
+  expose(served, endpoint);
+  return {
+    get reports() {
+      return reports;
+    },
+    close,
+  };
+}
+
+/** The worker thread's end. */
+export interface ConnectedHost {
+  host: RunHost;
+  close(): void;
+}
+
+/** Connects to the host on the other side of `port`. A call that is under way when the port closes answers RUN_STOPPED. */
+export function connectHost(port: MessagePort): ConnectedHost {
+  let open = true;
+  const waiting = new Set<(failure: FailureRecord) => void>();
+  const remote = wrap<RunHost>(
+    rawEndpoint(
+      port,
+      () => open,
+      (message, hand) => hand(message),
+    ),
+  );
+  // Taken once: each look at a property makes comlink another proxy.
+  const { report, stopped } = remote;
+  const gone = () => toFailure(new MillraceError("RUN_STOPPED", "The agent has closed the run's port."));
+  const call = <T>(ask: () => Promise<T>) =>
+    new Promise<T | FailureRecord>((resolve) => {
+      if (!open) return resolve(gone());
+      waiting.add(resolve);
+      const settle = (answer: T | FailureRecord) => {
+        waiting.delete(resolve);
+        resolve(answer);
+      };
+      ask().then(settle, (error) => settle(toFailure(error)));
+    });
+  const end = () => {
+    open = false;
+    for (const resolve of waiting) resolve(gone());
+    waiting.clear();
+  };
+  port.on("close", end);
+  return {
+    host: {
+      report: (batch) => call(() => report(batch)),
+      stopped: () => call(() => stopped()),
+    },
+    close() {
+      end();
+      port.close();
+    },
+  };
+}
+
+/**
+ * A port as comlink wants it. Messages are taken with `on`, as raw data; comlink is handed closures over the port and never
+ * the port itself.
+ */
+function rawEndpoint(
+  port: MessagePort,
+  isOpen: () => boolean,
+  receive: (message: unknown, hand: (message: unknown) => void) => void,
+): Endpoint {
+  return {
+    addEventListener(_type, listener) {
+      const hand = listener as unknown as (event: { data: unknown }) => void;
+      port.on("message", (message) => {
+        if (isOpen()) receive(message, (data) => hand({ data }));
+      });
+    },
+    // comlink takes a listener away only after a RELEASE message, which is not let through.
+    removeEventListener() {},
+    postMessage(message, transfer) {
+      if (isOpen()) port.postMessage(message, (transfer ?? []) as never);
+    },
+  };
+}
