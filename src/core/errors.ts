@@ -38,6 +38,7 @@ export const errorCodes = {
   CLOUD_UNREACHABLE: "The Cloud did not answer.",
   CLOUD_REFUSED: "The Cloud answered with an error.",
   UNAUTHENTICATED: "The Cloud does not know the token.",
+  FORBIDDEN: "The token's scope does not allow what was asked.",
   NOT_LOGGED_IN: "No token for the Cloud was found.",
   LOGIN_FILE_INVALID: "The file that holds the logins cannot be read.",
   PROJECT_NOT_FOUND: "There is no project of that name.",
@@ -54,6 +55,7 @@ export const errorCodes = {
   DATABASE_FAILED: "The database could not be opened or written.",
   DATABASE_TOO_NEW: "The database was written by a newer version of Millrace.",
   ADDRESS_IN_USE: "The server's port is taken.",
+  ADDRESS_NOT_LOCAL: "The server was asked to listen beyond this machine without being told that it may.",
   // Running
   TASK_TIMED_OUT: "A task ran longer than its timeout.",
   RUN_CANCELLED: "The flow run was cancelled.",

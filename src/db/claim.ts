@@ -138,3 +138,12 @@ export async function cancellingAmong(reads: Reads, ids: readonly string[]): Pro
   );
   return rows.map((each) => each.id);
 }
+
+/** When the first run of all is due, after an instant. One step in the index for each label set. */
+export async function earliestDue(reads: Reads, after: string): Promise<string | null> {
+  const [row] = await reads.all<{ due_at: string | null }>(
+    `SELECT min(state_start_time) AS due_at FROM flow_run WHERE ${WAITING} AND state_start_time > ?1`,
+    after,
+  );
+  return row?.due_at ?? null;
+}

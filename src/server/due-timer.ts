@@ -1,0 +1,69 @@
+import { dueBetween, earliestDue } from "../db/claim.js";
+import { type ServerParts, toInstant } from "./parts.js";
+
+/** The database is looked at so often at least: another server may have scheduled a run. */
+const MAX_WAIT_MS = 30_000;
+
+/**
+ * Wakes agents when a run that was scheduled for later becomes due. It sleeps until the earliest one that it knows of;
+ * `note` moves that forward.
+ */
+export class DueTimer {
+  readonly #parts: ServerParts;
+  /** Runs due until then have been announced. */
+  #announcedUntil: number;
+  #nextAt = Number.POSITIVE_INFINITY;
+  #timer: NodeJS.Timeout | undefined;
+  #started = false;
+
+  constructor(parts: ServerParts) {
+    this.#parts = parts;
+    this.#announcedUntil = parts.clock.now();
+  }
+
+  async start(): Promise<void> {
+    this.#started = true;
+    await this.tick();
+  }
+
+  /** A run is due at this time; ISO 8601. */
+  note(dueAt: string): void {
+    const at = Date.parse(dueAt);
+    if (at >= this.#nextAt) return;
+    this.#nextAt = at;
+    this.#arm();
+  }
+
+  /** Announces what has become due since the last time, and sets the timer for the next. */
+  async tick(): Promise<void> {
+    const now = this.#parts.clock.now();
+    const { database, events } = this.#parts;
+    const [after, until] = [toInstant(this.#announcedUntil), toInstant(now)];
+    this.#announcedUntil = now;
+    for (const due of await dueBetween(database, after, until)) {
+      events.wakeFor({ tenantId: due.tenant_id, labels: JSON.parse(due.labels), flowGroupId: due.flow_group_id });
+    }
+    const next = await earliestDue(database, until);
+    this.#nextAt = next === null ? Number.POSITIVE_INFINITY : Date.parse(next);
+    this.#arm();
+  }
+
+  stop(): void {
+    this.#started = false;
+    clearTimeout(this.#timer);
+  }
+
+  #arm(): void {
+    clearTimeout(this.#timer);
+    if (!this.#started) return;
+    const wait = Math.min(MAX_WAIT_MS, Math.max(0, this.#nextAt - this.#parts.clock.now()));
+    this.#timer = setTimeout(() => {
+      this.tick().catch((error) => {
+        this.#parts.log({ level: "error", message: "Runs that became due could not be announced.", error });
+        this.#nextAt = Number.POSITIVE_INFINITY;
+        this.#arm();
+      });
+    }, wait);
+    this.#timer.unref();
+  }
+}

@@ -1,0 +1,53 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { isMillraceError } from "../core/errors.js";
+import type { GraphqlApi } from "./graphql-api.js";
+import { toWireError } from "./graphql-error.js";
+import type { ServerParts } from "./parts.js";
+import { readBody } from "./request-body.js";
+import { version } from "./version.js";
+
+/** Which part of the server answers which path. */
+export function makeRequestListener(
+  api: GraphqlApi,
+  parts: ServerParts,
+): (request: IncomingMessage, response: ServerResponse) => void {
+  return (request, response) => {
+    route(api, request, response).catch((error) => answerError(error, request, response, parts));
+  };
+}
+
+async function route(api: GraphqlApi, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const path = (request.url ?? "/").split("?")[0];
+  switch (path) {
+    case "/":
+    case "/graphql":
+    case "/graphql/":
+      return api.answer(request, response, await readBody(request));
+    case "/graphql/stream":
+      if (request.method !== "POST" && request.method !== "GET")
+        return answerJson(response, 405, { errors: [{ message: "Method not allowed." }] });
+      return api.stream(request, response, await readBody(request));
+    case "/health":
+      return answerJson(response, 200, { status: "ok", version });
+    default:
+      return answerJson(response, 404, { errors: [{ message: `There is nothing at ${path}.` }] });
+  }
+}
+
+function answerJson(response: ServerResponse, status: number, value: unknown): void {
+  const text = JSON.stringify(value);
+  response
+    .writeHead(status, { "content-type": "application/json; charset=utf-8", "content-length": Buffer.byteLength(text) })
+    .end(text);
+}
+
+function answerError(error: unknown, request: IncomingMessage, response: ServerResponse, parts: ServerParts): void {
+  // A client that went away is told nothing.
+  if (request.socket.destroyed) return;
+  const wire = toWireError(error, parts.log);
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  answerJson(response, isMillraceError(error, "BODY_TOO_LARGE") ? 413 : 500, { errors: [wire] });
+}

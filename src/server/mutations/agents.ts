@@ -1,0 +1,76 @@
+import type {
+  GetRunsInQueueInput,
+  IdPayload,
+  RegisterAgentInput,
+  RunsInQueuePayload,
+  SuccessPayload,
+  WriteRunLogsInput,
+} from "../../client/wire.js";
+import { newId } from "../../core/ids.js";
+import { normalizeLabels } from "../../core/labels.js";
+import { type AgentRow, findSameAgent, insertAgent, touchAgents } from "../../db/agents.js";
+import { knownFlowRunIds } from "../../db/flow-runs.js";
+import { insertLogs } from "../../db/logs.js";
+import { hasKnownLevel, logLine } from "../log-line.js";
+import { type RequestContext, toInstant } from "../parts.js";
+import { readQueue } from "../queue.js";
+
+/** The queue answers as many at once, as Prefect's does. */
+const QUEUE_LIMIT = 25;
+
+export async function registerAgent(input: RegisterAgentInput, context: RequestContext): Promise<IdPayload> {
+  const { parts, caller, coreVersion } = context;
+  const now = toInstant(parts.clock.now());
+  const agent: AgentRow = {
+    id: newId(),
+    created: now,
+    updated: now,
+    tenant_id: caller.tenantId,
+    agent_config_id: input.agent_config_id ?? null,
+    name: input.name ?? "agent",
+    type: input.type,
+    core_version: coreVersion,
+    labels: JSON.stringify(normalizeLabels(input.labels ?? [])),
+    last_queried: now,
+  };
+  return parts.database.write(async (transaction) => {
+    const same = await findSameAgent(transaction, agent);
+    if (same) await touchAgents(transaction, [[same.id, now]]);
+    else await insertAgent(transaction, agent);
+    return { id: same?.id ?? agent.id };
+  });
+}
+
+/** Prefect's queue: it shows what is due and gives nothing away. */
+export async function getRunsInQueue(input: GetRunsInQueueInput, context: RequestContext): Promise<RunsInQueuePayload> {
+  const { parts, caller, agentId } = context;
+  const now = toInstant(parts.clock.now());
+  if (agentId !== null) parts.presence.agentSeen(agentId, now);
+  const { ids } = await readQueue(parts.database, {
+    tenantId: caller.tenantId,
+    labels: normalizeLabels(input.labels ?? []),
+    flowGroupId: null,
+    before: input.before ?? now,
+    limit: QUEUE_LIMIT,
+  });
+  return { flow_run_ids: ids };
+}
+
+/** Lines that cannot be kept, for an unknown run or level, are left out without a word, as the protocol has it. */
+export async function writeRunLogs(
+  input: WriteRunLogsInput,
+  { parts, caller }: RequestContext,
+): Promise<SuccessPayload> {
+  const now = toInstant(parts.clock.now());
+  await parts.database.write(async (transaction) => {
+    const named = new Set(input.logs.flatMap((line) => line.flow_run_id ?? []));
+    const known = await knownFlowRunIds(transaction, caller.tenantId, [...named]);
+    const rows = input.logs.flatMap((line) => {
+      const flowRunId = line.flow_run_id;
+      const kept = flowRunId && known.has(flowRunId) && hasKnownLevel(line);
+      return kept ? [logLine({ now, tenantId: caller.tenantId }, flowRunId, line)] : [];
+    });
+    await insertLogs(transaction, rows);
+  });
+  return { success: true, error: null };
+}

@@ -1,0 +1,109 @@
+import type { ClaimedRun, ClaimRunsInput, ClaimRunsPayload } from "../../client/wire.js";
+import type { WireState } from "../../codec/state-json.js";
+import { MillraceError } from "../../core/errors.js";
+import { normalizeLabels } from "../../core/labels.js";
+import { type AgentRow, findAgent } from "../../db/agents.js";
+import type { FlowRunRow } from "../../db/flow-runs.js";
+import { type ClaimedTaskRunRow, claimedTaskRuns } from "../../db/task-runs.js";
+import { moveFlowRun } from "../apply-state.js";
+import { type Ledger, readFlowRuns, withLedger } from "../ledger.js";
+import { type RequestContext, toInstant } from "../parts.js";
+import { type QueueQuestion, readQueue } from "../queue.js";
+
+/** More at once would hold the write lock for longer than other agents should wait. */
+const MAX_CLAIM = 200;
+const MIN_LEASE_MS = 100;
+const MAX_LEASE_MS = 24 * 60 * 60 * 1000;
+
+/** Gives due runs to the asking agent: one transaction at a time claims, so no run is given twice. */
+export async function claimRuns(input: ClaimRunsInput, { parts, caller }: RequestContext): Promise<ClaimRunsPayload> {
+  checkLeaseMs(input.lease_ms);
+  if (input.limit < 0 || input.limit > MAX_CLAIM) {
+    throw new MillraceError("INPUT_INVALID", `claim_runs: \`limit\` must be 0 to ${MAX_CLAIM}, and is ${input.limit}.`);
+  }
+  const agent = await findAgent(parts.database, caller.tenantId, input.agent_id);
+  if (!agent) throw agentUnknown(input.agent_id);
+  const now = parts.clock.now();
+  parts.presence.agentSeen(agent.id, toInstant(now));
+  const question: QueueQuestion = {
+    tenantId: caller.tenantId,
+    labels: normalizeLabels(input.labels),
+    flowGroupId: input.flow_group_id ?? null,
+    before: toInstant(now),
+    limit: input.limit,
+  };
+  // An idle agent's poll takes no lock.
+  const peek = await readQueue(parts.database, question);
+  if (peek.ids.length === 0) return { runs: [], next_due_at: peek.nextDueAt };
+  return withLedger(parts, { tenantId: caller.tenantId, agentId: agent.id }, async (ledger) => {
+    const { ids, nextDueAt } = await readQueue(ledger.transaction, question);
+    const expiresAt = toInstant(now + input.lease_ms);
+    return { runs: await claim(ledger, ids, agent, expiresAt), next_due_at: nextDueAt };
+  });
+}
+
+async function claim(
+  ledger: Ledger,
+  ids: readonly string[],
+  agent: AgentRow,
+  expiresAt: string,
+): Promise<ClaimedRun[]> {
+  await readFlowRuns(ledger, ids);
+  const taskRuns = Map.groupBy(await claimedTaskRuns(ledger.transaction, ids), (each) => each.flow_run_id);
+  const claimed: ClaimedRun[] = [];
+  for (const id of ids) {
+    const run = ledger.flowRuns.get(id);
+    if (!run) continue;
+    const before = parseJson(run.serialized_state) as WireState | null;
+    const submitted = { type: "Submitted", message: "Submitted for execution", ...(before ? { state: before } : {}) };
+    if (await moveFlowRun(ledger, run, { state: submitted, at: ledger.now })) continue;
+    run.fence += 1;
+    run.agent_id = agent.id;
+    run.lease_agent_id = agent.id;
+    run.lease_expires_at = expiresAt;
+    run.heartbeat = ledger.now;
+    claimed.push(toClaimedRun(run, taskRuns.get(id) ?? [], expiresAt));
+  }
+  return claimed;
+}
+
+function toClaimedRun(run: FlowRunRow, taskRuns: readonly ClaimedTaskRunRow[], expiresAt: string): ClaimedRun {
+  return {
+    flow_run_id: run.id,
+    fence: run.fence,
+    lease_expires_at: expiresAt,
+    flow_id: run.flow_id,
+    name: run.name,
+    parameters: parseJson(run.parameters),
+    context: parseJson(run.context),
+    run_config: parseJson(run.run_config),
+    scheduled_start_time: run.scheduled_start_time,
+    times_resurrected: run.times_resurrected,
+    task_runs: taskRuns.map((each) => ({
+      id: each.id,
+      task_slug: each.task_slug,
+      map_index: each.map_index,
+      version: each.version,
+      serialized_state: parseJson(each.serialized_state),
+    })),
+  };
+}
+
+function parseJson(text: string | null): unknown {
+  return text === null ? null : JSON.parse(text);
+}
+
+export function agentUnknown(agentId: string): MillraceError {
+  return new MillraceError("INPUT_INVALID", `There is no agent "${agentId}".`, {
+    hint: "Register it with register_agent.",
+  });
+}
+
+/** Shared by all that give out leases. @throws INPUT_INVALID */
+export function checkLeaseMs(leaseMs: number): void {
+  if (leaseMs >= MIN_LEASE_MS && leaseMs <= MAX_LEASE_MS) return;
+  throw new MillraceError(
+    "INPUT_INVALID",
+    `\`lease_ms\` must be ${MIN_LEASE_MS} to ${MAX_LEASE_MS}, and is ${leaseMs}.`,
+  );
+}

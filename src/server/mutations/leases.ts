@@ -1,0 +1,99 @@
+import type {
+  ReleaseRunsInput,
+  RenewLeasesInput,
+  RenewLeasesPayload,
+  SuccessPayload,
+  UpdateFlowRunHeartbeatInput,
+} from "../../client/wire.js";
+import { MillraceError } from "../../core/errors.js";
+import { isStateType, isTerminal, type StateType } from "../../core/state.js";
+import { findAgent } from "../../db/agents.js";
+import { type FlowRunRow, touchFlowRun } from "../../db/flow-runs.js";
+import { moveFlowRun } from "../apply-state.js";
+import { type Ledger, readFlowRuns, withLedger } from "../ledger.js";
+import { type RequestContext, toInstant } from "../parts.js";
+import { takeBack } from "../queue.js";
+import { agentUnknown, checkLeaseMs } from "./claim-runs.js";
+
+/** Keeps an agent's leases alive; a lease that ended may still be renewed as long as nobody took the run. */
+export async function renewLeases(
+  input: RenewLeasesInput,
+  { parts, caller }: RequestContext,
+): Promise<RenewLeasesPayload> {
+  checkLeaseMs(input.lease_ms);
+  parts.presence.agentSeen(input.agent_id, toInstant(parts.clock.now()));
+  if (input.leases.length === 0) return { lost: [], cancelling: [] };
+  return withLedger(parts, { tenantId: caller.tenantId, agentId: input.agent_id }, async (ledger) => {
+    const expiresAt = toInstant(parts.clock.now() + input.lease_ms);
+    const answer: RenewLeasesPayload = { lost: [], cancelling: [] };
+    await readFlowRuns(
+      ledger,
+      input.leases.map((lease) => lease.flow_run_id),
+    );
+    for (const lease of input.leases) {
+      const run = ledger.flowRuns.get(lease.flow_run_id);
+      if (!run || !holds(run, input.agent_id, lease.fence)) {
+        answer.lost.push(lease.flow_run_id);
+        continue;
+      }
+      run.lease_expires_at = expiresAt;
+      run.heartbeat = ledger.now;
+      run.updated = ledger.now;
+      ledger.changedFlowRuns.add(run);
+      if (run.state === "Cancelling") answer.cancelling.push(run.id);
+    }
+    return answer;
+  });
+}
+
+function holds(run: FlowRunRow, agentId: string, fence: number): boolean {
+  return run.lease_agent_id === agentId && run.fence === fence;
+}
+
+/** Gives runs back. One that is no longer the agent's is left alone: what the agent wants is so already. */
+export async function releaseRuns(input: ReleaseRunsInput, { parts, caller }: RequestContext): Promise<SuccessPayload> {
+  return withLedger(parts, { tenantId: caller.tenantId, agentId: input.agent_id }, async (ledger) => {
+    const agent = await findAgent(ledger.transaction, caller.tenantId, input.agent_id);
+    if (!agent) throw agentUnknown(input.agent_id);
+    await readFlowRuns(
+      ledger,
+      input.runs.map((each) => each.flow_run_id),
+    );
+    const notes: string[] = [];
+    for (const { flow_run_id, fence, state } of input.runs) {
+      const run = ledger.flowRuns.get(flow_run_id);
+      if (!run || !holds(run, input.agent_id, fence)) {
+        notes.push(`flow run ${flow_run_id} is no longer this agent's`);
+        continue;
+      }
+      await release(ledger, run, state, `agent ${agent.name} (${agent.id}) gave it back`);
+    }
+    return { success: true, error: notes.length === 0 ? null : notes.join("; ") };
+  });
+}
+
+async function release(ledger: Ledger, run: FlowRunRow, state: unknown, why: string): Promise<void> {
+  // A run that no thread had begun is not lost by being given back, and does not count as such.
+  if (state === undefined || state === null) {
+    await takeBack(ledger, run, why, run.state !== "Submitted");
+    return;
+  }
+  const type = (state as { type?: unknown }).type;
+  if (!isStateType(type) || !isTerminal({ type: type as StateType })) {
+    throw new MillraceError("INPUT_INVALID", `Flow run ${run.id} cannot be given back as ${JSON.stringify(type)}.`, {
+      hint: "Give a state that ends the run, or none to have it scheduled again.",
+    });
+  }
+  const refused = await moveFlowRun(ledger, run, { state, at: ledger.now });
+  if (refused) throw new MillraceError(refused.code, refused.message);
+}
+
+/** Prefect's heartbeat: it answers success even for a run that is not known. */
+export async function updateFlowRunHeartbeat(
+  input: UpdateFlowRunHeartbeatInput,
+  { parts, caller }: RequestContext,
+): Promise<SuccessPayload> {
+  const now = toInstant(parts.clock.now());
+  await parts.database.write((transaction) => touchFlowRun(transaction, caller.tenantId, input.flow_run_id, now));
+  return { success: true, error: null };
+}

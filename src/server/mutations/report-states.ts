@@ -1,0 +1,129 @@
+import type {
+  RefusedReport,
+  ReportStatesInput,
+  ReportStatesPayload,
+  RunReportInput,
+  StateReportInput,
+} from "../../client/wire.js";
+import { MillraceError } from "../../core/errors.js";
+import { isTerminal, type StateType } from "../../core/state.js";
+import { leasesOf } from "../../db/claim.js";
+import type { FlowRunRow } from "../../db/flow-runs.js";
+import { findReportStream, writeReportStream } from "../../db/report-streams.js";
+import { moveFlowRun, moveTaskRun, type Refused } from "../apply-state.js";
+import { type Ledger, readFlowRuns, readTaskRuns, withLedger } from "../ledger.js";
+import { hasKnownLevel, logLine } from "../log-line.js";
+import { findNewChildren, type NewChildren } from "../new-children.js";
+import type { RequestContext } from "../parts.js";
+
+/**
+ * Takes a batch of states and log lines: one transaction, judged one by one in the order given. A refused state ends its
+ * run's part of the batch and no other run's. A batch that was taken before is answered as it was then.
+ */
+export function reportStates(
+  input: ReportStatesInput,
+  { parts, caller }: RequestContext,
+): Promise<ReportStatesPayload> {
+  return withLedger(parts, { tenantId: caller.tenantId, agentId: input.agent_id }, async (ledger) => {
+    const known = await findReportStream(ledger.transaction, caller.tenantId, input.stream_id);
+    if (known && input.batch < known.batch) throw batchPassed(input, known.batch);
+    if (known && input.batch === known.batch) {
+      return {
+        refused: JSON.parse(known.answer) as RefusedReport[],
+        cancelling: await cancelling(ledger, input.agent_id),
+      };
+    }
+    const refused = await takeReports(ledger, input);
+    await writeReportStream(ledger.transaction, {
+      id: input.stream_id,
+      tenantId: caller.tenantId,
+      batch: input.batch,
+      answer: JSON.stringify(refused),
+      now: ledger.now,
+    });
+    return { refused, cancelling: await cancelling(ledger, input.agent_id) };
+  });
+}
+
+function batchPassed({ stream_id, batch }: ReportStatesInput, taken: number): MillraceError {
+  const message = `Batch ${batch} of stream ${stream_id} came after batch ${taken} of it was taken.`;
+  return new MillraceError("INPUT_INVALID", message, {
+    hint: "Number a stream's batches upwards, and send one at a time.",
+  });
+}
+
+async function takeReports(ledger: Ledger, input: ReportStatesInput): Promise<RefusedReport[]> {
+  await readFlowRuns(
+    ledger,
+    input.runs.map((report) => report.flow_run_id),
+  );
+  const taskRunIds = new Set<string>();
+  for (const report of input.runs)
+    for (const { task_run_id } of report.states) if (task_run_id) taskRunIds.add(task_run_id);
+  await readTaskRuns(ledger, [...taskRunIds]);
+  const children = await findNewChildren(ledger, input.runs);
+  const refused = new Map<string, Refused>();
+  for (const report of input.runs) {
+    if (refused.has(report.flow_run_id)) continue;
+    const refusal = await takeReport(ledger, report, input.agent_id, children);
+    if (refusal) refused.set(report.flow_run_id, refusal);
+  }
+  return [...refused].map(([flow_run_id, { code, message }]) => ({ flow_run_id, code, message }));
+}
+
+async function takeReport(
+  ledger: Ledger,
+  report: RunReportInput,
+  agentId: string,
+  children: NewChildren,
+): Promise<Refused | null> {
+  const run = ledger.flowRuns.get(report.flow_run_id);
+  if (!run) return { code: "FLOW_RUN_NOT_FOUND", message: `There is no flow run ${report.flow_run_id}.` };
+  const lost = refuseHolder(run, report.fence, agentId);
+  if (lost) return lost;
+  // Lines stand apart from the order of states: they are kept even when a state is refused.
+  for (const line of report.logs ?? []) if (hasKnownLevel(line)) ledger.logs.push(logLine(ledger, run.id, line));
+  for (const entry of report.states) {
+    const refused = entry.task_run_id
+      ? takeTaskRunState(ledger, run, entry, entry.task_run_id, children)
+      : await moveFlowRun(ledger, run, entry);
+    if (refused) return refused;
+  }
+  return null;
+}
+
+/** An ended run has no lease; its last holder may still report what it has, and is then told state by state. */
+function refuseHolder(run: FlowRunRow, fence: number, agentId: string): Refused | null {
+  const ended = run.state !== null && isTerminal({ type: run.state as StateType });
+  const holder = ended ? run.agent_id : run.lease_agent_id;
+  if (run.fence === fence && holder === agentId) return null;
+  const now = run.lease_agent_id === null ? "nobody holds it" : `agent ${run.lease_agent_id} holds it`;
+  const message = `Agent ${agentId} has lost flow run ${run.id}: it reported under fence ${fence}, and the run is at fence ${run.fence}; ${now}.`;
+  return { code: "RUN_LEASE_LOST", message };
+}
+
+function takeTaskRunState(
+  ledger: Ledger,
+  flowRun: FlowRunRow,
+  entry: StateReportInput,
+  taskRunId: string,
+  children: NewChildren,
+): Refused | null {
+  const run = ledger.taskRuns.get(taskRunId) ?? children.add(flowRun, entry, taskRunId);
+  if ("code" in run) return run;
+  if (run.flow_run_id !== flowRun.id) {
+    return {
+      code: "STATE_REFUSED",
+      message: `Task run ${taskRunId} belongs to flow run ${run.flow_run_id}, not to ${flowRun.id}.`,
+    };
+  }
+  return moveTaskRun(ledger, flowRun, run, entry);
+}
+
+/** The runs that this agent is to stop, as this transaction leaves them. */
+export async function cancelling(ledger: Ledger, agentId: string): Promise<string[]> {
+  const held = await leasesOf(ledger.transaction, agentId);
+  return held
+    .filter((lease) => (ledger.flowRuns.get(lease.id) ?? lease).state === "Cancelling")
+    .map((lease) => lease.id);
+}

@@ -1,0 +1,53 @@
+import type { Database } from "../db/database.js";
+import type { AgentEvents, Effect } from "./agent-events.js";
+import type { Presence } from "./presence.js";
+
+/** The server's only source of time, so that a test can choose it. Milliseconds since 1970. */
+export interface ServerClock {
+  now(): number;
+}
+
+/** One line of the server's own log. */
+export interface ServerLogLine {
+  level: "info" | "error";
+  message: string;
+  /** What was thrown, for an error that is masked from the caller. */
+  error?: unknown;
+}
+
+/** What every resolver and loop works with. */
+export interface ServerParts {
+  readonly database: Database;
+  readonly clock: ServerClock;
+  readonly events: AgentEvents;
+  readonly presence: Presence;
+  /** Tells agents, now or when it is due, what a committed transaction did. */
+  readonly publish: (effects: readonly Effect[]) => void;
+  readonly log: (line: ServerLogLine) => void;
+}
+
+/** Who asks. */
+export interface Caller {
+  readonly keyId: string;
+  readonly tenantId: string;
+  readonly userId: string;
+  readonly scope: string;
+  readonly name: string;
+}
+
+/** What a resolver knows of the request it answers. */
+export interface RequestContext {
+  readonly parts: ServerParts;
+  readonly caller: Caller;
+  /** The caller's; the read API looks for it here. */
+  readonly tenantId: string;
+  /** As they were sent, with their keys in the sender's order. */
+  readonly variables: Readonly<Record<string, unknown>> | null;
+  /** The header `X-PREFECT-AGENT-ID`. */
+  readonly agentId: string | null;
+  /** The header `X-PREFECT-CORE-VERSION`. */
+  readonly coreVersion: string | null;
+}
+
+/** An instant as the database keeps it. */
+export const toInstant = (ms: number): string => new Date(ms).toISOString();

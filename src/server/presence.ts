@@ -1,0 +1,31 @@
+import { touchAgents } from "../db/agents.js";
+import { touchApiKeys } from "../db/api-keys.js";
+import type { Database } from "../db/database.js";
+
+/**
+ * When agents last asked and keys were last used. An idle poll must not cost a transaction, so this is kept here and
+ * written by the housekeeping tick; a crash loses a few seconds of it.
+ */
+export class Presence {
+  #agents = new Map<string, string>();
+  #keys = new Map<string, string>();
+
+  agentSeen(agentId: string, at: string): void {
+    this.#agents.set(agentId, at);
+  }
+
+  keyUsed(keyId: string, at: string): void {
+    this.#keys.set(keyId, at);
+  }
+
+  async flush(database: Database): Promise<void> {
+    if (this.#agents.size === 0 && this.#keys.size === 0) return;
+    const [agents, keys] = [[...this.#agents], [...this.#keys]];
+    this.#agents = new Map();
+    this.#keys = new Map();
+    await database.write(async (transaction) => {
+      await touchAgents(transaction, agents);
+      await touchApiKeys(transaction, keys);
+    });
+  }
+}
