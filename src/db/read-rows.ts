@@ -79,14 +79,21 @@ function isLimited(read: RowsRead): boolean {
   return read.limit !== null || read.list.offset > 0;
 }
 
-/** What was asked for, or the table's own order; ties are broken by the primary key, so that one page ends where the next begins. */
+/**
+ * What was asked for, or the table's own order. Ties are broken by the primary key, in the direction of the last key, so that
+ * one page ends where the next begins and lines of one instant stay in the order in which they were written.
+ */
 function sortKeys(reading: Reading, read: RowsRead): SortKey[] {
   const { info, list } = read;
-  const own = (column: string): SortKey => ({ value: sql.ref(`${ROW}.${column}`), direction: "asc", nullable: false });
   const asked = list.orderBy.map((key) => sortKey(reading, info, key.path, key.column, key.direction));
-  const keys = !read.ordered ? [] : asked.length > 0 ? asked : info.order.map(own);
-  const cut = isLimited(read) || list.distinctOn.length > 0;
-  return cut ? [...keys, ...info.key.map(own)] : keys;
+  const plain = (direction: OrderDirection) => (column: string) => ({
+    value: sql.ref(`${ROW}.${column}`),
+    direction,
+    nullable: false,
+  });
+  const keys = !read.ordered ? [] : asked.length > 0 ? asked : info.order.map(plain("asc"));
+  if (keys.length === 0 && !isLimited(read) && list.distinctOn.length === 0) return [];
+  return [...keys, ...info.key.map(plain(keys.at(-1)?.direction.startsWith("desc") ? "desc" : "asc"))];
 }
 
 function compileWhere(reading: Reading, read: RowsRead): Condition {

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildSchema, type ExecutionResult, type GraphQLSchema, graphql } from "graphql";
 import type { Database } from "../../src/db/database.js";
@@ -6,6 +5,7 @@ import { openDatabase } from "../../src/db/open-database.js";
 import type { Tables } from "../../src/db/tables.js";
 import type { ReadLimits } from "../../src/server/read-limits.js";
 import { addReadApi } from "../../src/server/read-schema.js";
+import { makeSchema, schemaText } from "../../src/server/schema.js";
 
 type Row = Record<string, unknown>;
 export type Rows = { [T in keyof Tables]?: Row[] };
@@ -173,10 +173,13 @@ export interface ReadWorld {
   close(): Promise<void>;
 }
 
-/** A real SQLite file with these rows, or two tenants of the small Cloud, and the read API over it. */
+/**
+ * A real SQLite file with these rows, or two tenants of the small Cloud, and over it the server's own schema; with limits, the
+ * read API alone.
+ */
 export async function openReadWorld(
   folder: string,
-  limits: Partial<ReadLimits> = {},
+  limits: Partial<ReadLimits> | null = null,
   worlds: readonly Rows[] = [tenantRows(1), tenantRows(2)],
 ): Promise<ReadWorld> {
   const database = openDatabase(join(folder, "millrace.db"));
@@ -200,8 +203,8 @@ export async function openReadWorld(
     },
     transformResult: async ({ result }) => result,
   });
-  const sdl = readFileSync(new URL("../../src/server/schema.graphql", import.meta.url), "utf8");
-  const schema = addReadApi(buildSchema(sdl), { database: { kind: database.kind, read }, limits });
+  const counted = { kind: database.kind, read };
+  const schema = limits ? addReadApi(buildSchema(schemaText), { database: counted, limits }) : makeSchema(counted);
   return {
     database,
     schema,

@@ -70,7 +70,6 @@ const cases: [filter: string, expected: number[]][] = [
   ["{auto_scheduled: {_eq: true}}", [1, 3, 5, 7]],
   ["{auto_scheduled: {_neq: true}}", [0, 2, 4, 6]],
   [`{id: {_eq: "${uuid(8, 1, 4)}"}}`, [4]],
-  [`{id: {_eq: "${uuid(8, 1, 4).replaceAll("-", "")}"}}`, [4]],
   [`{id: {_in: ["${uuid(8, 1, 4).toUpperCase()}", "${uuid(8, 2, 5)}"]}}`, [4]],
   ['{created: {_gte: "2026-11-23T10:00:06"}}', [6, 7]],
   ['{created: {_gt: "2026-11-23T12:00:06+02:00"}}', [7]],
@@ -136,7 +135,7 @@ t.test("a log line's id leads back to it", async (t) => {
 
 t.test("a state's id, made of run and version, leads back to it", async (t) => {
   const { data } = await world.ask(
-    "{ flow_run_state(limit: 2, order_by: {version: desc}) { id version state created } }",
+    "{ flow_run_state(limit: 2, order_by: {version: desc, flow_run_id: asc}) { id version state created } }",
   );
   const [first] = data!.flow_run_state as { id: string }[];
   t.equal(first!.id, `${uuid(8, 1, 0)}:2`);

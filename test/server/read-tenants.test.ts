@@ -6,7 +6,7 @@ import { openReadWorld, tenantRows, uuid } from "../helpers/read-world.js";
 const second = tenantRows(2);
 const forged = uuid(7, 1, 0);
 second.flow_run[0]!.agent_id = forged;
-const world = await openReadWorld(t.testdir(), {}, [tenantRows(1), second]);
+const world = await openReadWorld(t.testdir(), null, [tenantRows(1), second]);
 t.after(() => world.close());
 
 const roots = Object.values(world.schema.getQueryType()!.getFields()).filter(({ name }) =>
