@@ -56,14 +56,7 @@ const cases: Case[] = [
     title: "parameters report Success alone, before the tasks start",
     build: () => add(parameter<number>("left", { default: 5 }), parameter<number>("right")),
     parameters: { right: 2 },
-    reports: [
-      "flow Running",
-      "left Success",
-      "right Success",
-      "add-1 Running",
-      "add-1 Success",
-      "flow Success",
-    ],
+    reports: ["flow Running", "left Success", "right Success", "add-1 Running", "add-1 Success", "flow Success"],
     flow: SUCCEEDED,
     output: 7,
   },
@@ -163,7 +156,11 @@ t.test("a trigger that throws ends its task TriggerFailed with the error", async
   const check = () => {
     throw new RangeError("cannot tell");
   };
-  const { end, recorder } = await finish(() => one.with({ trigger: { name: "odd", check } })().after(one()));
+  const { end, recorder } = await finish(() =>
+    one
+      .with({ trigger: { name: "odd", check } })()
+      .after(one()),
+  );
   const state = recorder.of("one-2")[0]?.state ?? recorder.of("one-1")[0]?.state;
   const ended = recorder.reports.find((each) => each.state.type === "TriggerFailed")?.state;
   t.ok(state);
@@ -173,7 +170,10 @@ t.test("a trigger that throws ends its task TriggerFailed with the error", async
 
 t.test("a trigger failure is not retried", async (t) => {
   const { recorder } = await finish(() => one.with({ retries: 3 })().after(fails()));
-  t.same(recorder.of("one-1").map((each) => each.state.type), ["TriggerFailed"]);
+  t.same(
+    recorder.of("one-1").map((each) => each.state.type),
+    ["TriggerFailed"],
+  );
 });
 
 t.test("a chain of 5,000 trigger failures needs no stack", async (t) => {

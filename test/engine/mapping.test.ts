@@ -33,30 +33,98 @@ const cases: { title: string; build: BuildFlow<unknown>; output?: unknown; state
     output: [1, 2, 3],
     states: { "inc-1": "Mapped", "list-1": "Success" },
   },
-  { title: "a map over a parameter", build: () => inc.map(parameter<number[]>("xs", { default: [7] })), output: [8], states: {} },
-  { title: "a map over a map", build: () => inc.map(inc.map(list(2))), output: [2, 3], states: { "inc-2[1]": "Success" } },
-  { title: "a reduce gets the list of the children's values", build: () => gather(inc.map(list(3))), output: [1, 2, 3], states: {} },
-  { title: "the shortest list decides how many children there are", build: () => add.map(list(5), [10, 20]), output: [10, 21], states: { "add-1": "Mapped" } },
-  { title: "unmapped hands a value whole to every child", build: () => add.map(list(2), unmapped(100)), output: [100, 101], states: {} },
-  { title: "unmapped hands a reference whole to every child", build: () => add.map(list(2), unmapped(inc(9))), output: [10, 11], states: {} },
+  {
+    title: "a map over a parameter",
+    build: () => inc.map(parameter<number[]>("xs", { default: [7] })),
+    output: [8],
+    states: {},
+  },
+  {
+    title: "a map over a map",
+    build: () => inc.map(inc.map(list(2))),
+    output: [2, 3],
+    states: { "inc-2[1]": "Success" },
+  },
+  {
+    title: "a reduce gets the list of the children's values",
+    build: () => gather(inc.map(list(3))),
+    output: [1, 2, 3],
+    states: {},
+  },
+  {
+    title: "the shortest list decides how many children there are",
+    build: () => add.map(list(5), [10, 20]),
+    output: [10, 21],
+    states: { "add-1": "Mapped" },
+  },
+  {
+    title: "unmapped hands a value whole to every child",
+    build: () => add.map(list(2), unmapped(100)),
+    output: [100, 101],
+    states: {},
+  },
+  {
+    title: "unmapped hands a reference whole to every child",
+    build: () => add.map(list(2), unmapped(inc(9))),
+    output: [10, 11],
+    states: {},
+  },
   {
     title: "unmapped hands a mapped task's whole list to every child",
     build: () => task("pair", (a: number, all: number[]) => [a, all.length]).map(list(2), unmapped(inc.map(list(4)))),
-    output: [[0, 4], [1, 4]],
+    output: [
+      [0, 4],
+      [1, 4],
+    ],
     states: {},
   },
-  { title: "flatten makes one list of a plain task's lists", build: () => inc.map(flatten(give([[1, 2], [3], []]) as Ref<number[][]>)), output: [2, 3, 4], states: {} },
-  { title: "flatten leaves items that are no lists as they are", build: () => give.map(flatten(give([[1, [2]], 3]) as Ref<number[][]>)), output: [1, [2], 3], states: {} },
-  { title: "flatten makes one list of a mapped task's lists", build: () => inc.map(flatten(list.map([1, 0, 2]))), output: [1, 1, 2], states: { "inc-1": "Mapped" } },
-  { title: "flatten serves a plain task too", build: () => gather(flatten(list.map([1, 2]))), output: [0, 0, 1], states: {} },
-  { title: "a literal list may hold references, one for each child", build: () => inc.map([1, inc(10), 3]), output: [2, 12, 4], states: {} },
+  {
+    title: "flatten makes one list of a plain task's lists",
+    build: () => inc.map(flatten(give([[1, 2], [3], []]) as Ref<number[][]>)),
+    output: [2, 3, 4],
+    states: {},
+  },
+  {
+    title: "flatten leaves items that are no lists as they are",
+    build: () => give.map(flatten(give([[1, [2]], 3]) as Ref<number[][]>)),
+    output: [1, [2], 3],
+    states: {},
+  },
+  {
+    title: "flatten makes one list of a mapped task's lists",
+    build: () => inc.map(flatten(list.map([1, 0, 2]))),
+    output: [1, 1, 2],
+    states: { "inc-1": "Mapped" },
+  },
+  {
+    title: "flatten serves a plain task too",
+    build: () => gather(flatten(list.map([1, 2]))),
+    output: [0, 0, 1],
+    states: {},
+  },
+  {
+    title: "a literal list may hold references, one for each child",
+    build: () => inc.map([1, inc(10), 3]),
+    output: [2, 12, 4],
+    states: {},
+  },
   {
     title: "a reference in a literal list concerns its own child alone",
     build: () => give.map([give(1), fails()]),
     states: { "give-2": "Mapped", "give-2[0]": "Success", "give-2[1]": "TriggerFailed" },
   },
-  { title: "a map of nothing is Mapped and succeeds", build: () => gather(inc.map(list(0))), output: [], states: { "inc-1": "Mapped", "gather-1": "Success" } },
-  { title: "a map of nothing is a reference task that succeeds", build: () => inc.map([]), output: [], states: { "inc-1": "Mapped" } },
+  {
+    title: "a map of nothing is Mapped and succeeds",
+    build: () => gather(inc.map(list(0))),
+    output: [],
+    states: { "inc-1": "Mapped", "gather-1": "Success" },
+  },
+  {
+    title: "a map of nothing is a reference task that succeeds",
+    build: () => inc.map([]),
+    output: [],
+    states: { "inc-1": "Mapped" },
+  },
   {
     title: "a failed child stops its own downstream child alone, and the reduce",
     build: () => gather(inc.map(odd.map([1, 2, 3]))),
@@ -73,13 +141,21 @@ const cases: { title: string; build: BuildFlow<unknown>; output?: unknown; state
     build: () => give.map(flatten(give.map(odd.map([1, 2])) as unknown as Ref<number[][]>)),
     states: { "give-2[0]": "Success", "give-2[1]": "TriggerFailed" },
   },
-  { title: "a failed upstream leaves nothing to map over", build: () => inc.map(fails()), states: { "inc-1": "Failed" } },
+  {
+    title: "a failed upstream leaves nothing to map over",
+    build: () => inc.map(fails()),
+    states: { "inc-1": "Failed" },
+  },
   {
     title: "a failed upstream beside a good one leaves the decision to each child's trigger",
     build: () => add.map(list(2), fails()),
     states: { "add-1": "Mapped", "add-1[0]": "TriggerFailed", "add-1[1]": "TriggerFailed" },
   },
-  { title: "a value that is no list cannot be mapped over", build: () => inc.map(give("text") as Ref<number[]>), states: { "inc-1": "Failed" } },
+  {
+    title: "a value that is no list cannot be mapped over",
+    build: () => inc.map(give("text") as Ref<number[]>),
+    states: { "inc-1": "Failed" },
+  },
   {
     title: "a trigger is asked for each child, not for the parent",
     build: () => give.with({ trigger: triggers.allFailed }).map(odd.map([1, 2])),
@@ -104,7 +180,10 @@ for (const { title, build, output, states } of cases) {
 
 t.test("a parent says how many children it has, and reports nothing else", async (t) => {
   const { recorder } = await finish(() => inc.map([1, 2, 3]));
-  t.match(recorder.of("inc-1").map((each) => each.state), [{ type: "Mapped", mapCount: 3 }]);
+  t.match(
+    recorder.of("inc-1").map((each) => each.state),
+    [{ type: "Mapped", mapCount: 3 }],
+  );
   t.equal(recorder.of("inc-1").length, 1);
   t.ok(recorder.lines().indexOf("inc-1 Mapped") < recorder.lines().indexOf("inc-1[0] Running"));
 });
@@ -147,5 +226,8 @@ t.test("a wide map goes depth first, with a bounded number of children in flight
   t.equal(most, CHILDREN_IN_FLIGHT);
   const lines = recorder.lines();
   t.ok(lines.indexOf("inc-1[0] Success") < lines.indexOf(`busy-1[${width - 1}] Running`));
-  t.same(end.output, Array.from({ length: width }, (_, index) => index + 1));
+  t.same(
+    end.output,
+    Array.from({ length: width }, (_, index) => index + 1),
+  );
 });
