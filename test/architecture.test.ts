@@ -286,7 +286,7 @@ t.test("nothing names a folder of one machine or a package registry", async (t) 
     new RegExp(`/${"work"}/(main|shared)\\b`),
     new RegExp(`/${"root"}/[\\w.]`),
     new RegExp(`\\b${"registry"}\\.[a-z0-9-]+\\.[a-z]{2,}`, "i"),
-    ...(home.length > 5 ? [new RegExp(`${RegExp.escape?.(home) ?? home}/`)] : []),
+    ...(home.length > 5 ? [new RegExp(`${home.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}/`)] : []),
   ];
   const broken = filesBelow("", skip)
     .filter((path) => !/\.(png|ico|woff2?|gz|tgz|sqlite)$/.test(path))

@@ -2,12 +2,12 @@ import { currentBuild } from "./building.js";
 import type { Ref } from "./reference.js";
 
 /** What Millrace needs of a schema: version 1 of Standard Schema (https://standardschema.dev), as zod, valibot and arktype speak it. */
-export interface StandardSchema<T> {
+export interface StandardSchema<T, In = unknown> {
   readonly "~standard": {
     readonly version: 1;
     readonly vendor: string;
     readonly validate: (value: unknown) => SchemaOutcome<T> | Promise<SchemaOutcome<T>>;
-    readonly types?: { readonly input: unknown; readonly output: T } | undefined;
+    readonly types?: { readonly input: In; readonly output: T } | undefined;
   };
 }
 export type SchemaOutcome<T> =
@@ -19,11 +19,11 @@ export type SchemaOutcome<T> =
       }[];
     };
 
-export interface ParameterOptions<T> {
-  /** Used when a run does not give the parameter. Plain JSON. A parameter without one is required. */
-  default?: T;
+export interface ParameterOptions<T, In = T> {
+  /** Used when a run does not give the parameter, and checked as a given one is. Plain JSON. A parameter without one is required. */
+  default?: In;
   /** Checks, and may convert, the value at the start of a run. */
-  schema?: StandardSchema<T>;
+  schema?: StandardSchema<T, In>;
   description?: string;
 }
 
@@ -36,9 +36,11 @@ export interface ParameterOptions<T> {
  *   hello(name);
  * });
  */
-export function parameter<T = unknown>(name: string, options: ParameterOptions<T> = {}): Ref<T> {
-  return currentBuild(`parameter("${name}") was called`).addParameter(
-    name,
-    options as ParameterOptions<unknown>,
-  ) as unknown as Ref<T>;
+export function parameter<T, In = T>(
+  name: string,
+  options: ParameterOptions<T, In> & { schema: StandardSchema<T, In> },
+): Ref<T>;
+export function parameter<T = unknown>(name: string, options?: ParameterOptions<T>): Ref<T>;
+export function parameter(name: string, options: ParameterOptions<unknown> = {}): Ref<unknown> {
+  return currentBuild(`parameter("${name}") was called`).addParameter(name, options);
 }

@@ -20,9 +20,9 @@ export interface Ref<T> {
 export interface MappedRef<T> extends Ref<T[]> {}
 
 /** A value that every child of a mapped task gets whole. Made by {@link unmapped}. */
-export interface Unmapped<T> {
+export interface Unmapped<V> {
   readonly [unmappedBrand]: true;
-  readonly value: T | Ref<T>;
+  readonly value: V;
 }
 
 /** A list of lists to be mapped over as one list. Made by {@link flatten}. */
@@ -32,16 +32,20 @@ export interface Flattened<T> extends Ref<T[]> {
 
 /** What may stand where a task takes a `T`: the value, a reference to one, or an array or object holding references. */
 export type Input<T> = T | Ref<T> | InputInside<T>;
-type InputInside<T> = T extends readonly unknown[]
-  ? { readonly [K in keyof T]: Input<T[K]> }
-  : T extends (...args: never[]) => unknown
-    ? never
+type InputInside<T> = T extends (...args: never[]) => unknown
+  ? never
+  : T extends readonly unknown[]
+    ? InputList<T>
     : T extends object
       ? { readonly [K in keyof T]: Input<T[K]> }
       : never;
+/** Lists apart from tuples: TypeScript expands a mapped list at once, and would never end for a type like JSON's that holds lists of itself. */
+type InputList<T extends readonly unknown[]> = number extends T["length"]
+  ? readonly Input<T[number]>[]
+  : { readonly [K in keyof T]: Input<T[K]> };
 
 /** What may stand where a mapped task takes a `T`: something to map over, or {@link unmapped}. */
-export type MapInput<T> = Ref<readonly T[]> | readonly Input<T>[] | Unmapped<T>;
+export type MapInput<T> = Ref<readonly T[]> | readonly Input<T>[] | Unmapped<Input<T>>;
 
 /** A value with its references filled in: what a flow run gives for what its build function returned. */
 export type Filled<T> =
@@ -99,7 +103,7 @@ function asReference(value: unknown, where: string): Reference {
  * Hands a value whole to every child of a mapped task.
  * @example const totals = sumMonth.map(months, unmapped(rows));
  */
-export function unmapped<T>(value: T | Ref<T>): Unmapped<T> {
+export function unmapped<const V>(value: V): Unmapped<V> {
   return { [unmappedBrand]: true, value };
 }
 

@@ -26,17 +26,27 @@ export interface TaskOptions {
 }
 
 /** A task: called inside a flow's build function it takes its place in that flow. */
-export interface Task<Args extends readonly unknown[], Result> {
+export interface Task<Args extends readonly unknown[], Result, Fn = (...args: Args) => Result | Promise<Result>> {
   (...args: { [K in keyof Args]: Input<Args[K]> }): Ref<Result>;
   /** Runs the task once for each item of its arguments, which are lists; the shortest list decides how many. */
   map(...args: { [K in keyof Args]: MapInput<Args[K]> }): MappedRef<Result>;
   /** The same task with other options. */
-  with(options: TaskOptions): Task<Args, Result>;
+  with(options: TaskOptions): Task<Args, Result, Fn>;
   /** The author's function itself, for unit tests. */
-  readonly fn: (...args: Args) => Result | Promise<Result>;
+  readonly fn: Fn;
   readonly taskName: string;
   readonly options: Readonly<TaskOptions>;
 }
+
+/**
+ * Not `(...args: unknown[]) => unknown`: that would tell TypeScript that a parameter without a type, as `limit` in
+ * `(url: string, limit = 10) => …`, is `unknown`; this lets it look at the default.
+ */
+// biome-ignore lint/complexity/noBannedTypes: the one type of a function that gives its parameters no types.
+type Callable = Function;
+
+/** The task of a function: promises are awaited, of overloads the last one counts. */
+export type TaskOf<Fn> = Fn extends (...args: infer Args) => infer Result ? Task<Args, Awaited<Result>, Fn> : never;
 
 /**
  * Makes a task of a function, sync or async.
@@ -46,15 +56,8 @@ export interface Task<Args extends readonly unknown[], Result> {
  * const add = task("add", (a: number, b: number) => a + b);
  * const fetchPage = task("fetch page", { retries: 3, retryDelayMs: 1_000 }, async (url: string) => (await fetch(url)).text());
  */
-export function task<Args extends readonly unknown[], Result>(
-  name: string,
-  fn: (...args: Args) => Result,
-): Task<Args, Awaited<Result>>;
-export function task<Args extends readonly unknown[], Result>(
-  name: string,
-  options: TaskOptions,
-  fn: (...args: Args) => Result,
-): Task<Args, Awaited<Result>>;
+export function task<Fn extends Callable>(name: string, fn: Fn): TaskOf<Fn>;
+export function task<Fn extends Callable>(name: string, options: TaskOptions, fn: Fn): TaskOf<Fn>;
 export function task(
   name: string,
   ...rest: [TaskFunction] | [TaskOptions, TaskFunction]
