@@ -1,7 +1,7 @@
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
 import { toFailure } from "../src/codec/failure.js";
 import { MillraceError } from "../src/core/errors.js";
-import { describeFlows } from "../src/execute/describe-flow.js";
+import { describeAtExit, describeFlows } from "../src/execute/describe-flow.js";
 import type { DescribeReply, DescribeRequest } from "../src/threads/messages.js";
 
 // Loads a saved flow, or a bundle, in a clean thread and says what flows it builds. Runs none of them.
@@ -11,8 +11,15 @@ if (isMainThread || !parentPort) {
   });
 }
 
-const reply = await describeFlows(workerData as DescribeRequest).then(
+const request = workerData as DescribeRequest;
+const port = parentPort;
+process.once("exit", (code) => {
+  const specs = code === 0 ? describeAtExit(request) : [];
+  if (specs.length > 0) port.postMessage({ specs } satisfies DescribeReply);
+});
+
+const reply = await describeFlows(request).then(
   (specs): DescribeReply => ({ specs }),
   (error: unknown): DescribeReply => ({ failure: toFailure(error) }),
 );
-parentPort.postMessage(reply);
+port.postMessage(reply);

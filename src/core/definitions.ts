@@ -33,6 +33,11 @@ export function noteDefinition(flow: FlowDefinition): void {
   loaded.add(flow);
 }
 
+/** The flows of the load under way, for who must name them when the module ends the thread. */
+export function definedSoFar(): FlowDefinition[] {
+  return [...(load?.flows.values() ?? [])];
+}
+
 /**
  * Asked by `deploy`, `run` and `runAgent` before they act. Undefined: act, for no load has defined the flow, or one of
  * its tasks is calling. Otherwise what to return instead: a promise that never settles once the wanted flow is defined,

@@ -66,7 +66,7 @@ export async function bundleModule({ entry, projectFolder, external }: BundleReq
 }
 
 /**
- * Puts one line before the code. CommonJS packages may ask for built-in modules by `require`, which an ES module does
+ * Puts one line before the code, or in place of an author's `#!` line. CommonJS packages may ask for built-in modules by `require`, which an ES module does
  * not have; esbuild's `__require` then looks for one. Where nobody asks there must be none: an author's own
  * `const require = createRequire(import.meta.url)` would clash with it.
  */
@@ -77,10 +77,11 @@ function finish(code: string, mapText: string, projectFolder: string): FlowBundl
   const map = JSON.parse(mapText) as { sources: string[]; mappings: string };
   // Absolute: stack traces and breakpoints then name the author's files wherever the bundle is unpacked.
   map.sources = map.sources.map((source) => pathToFileURL(resolve(projectFolder, source)).href);
-  map.mappings = `;${map.mappings}`;
+  const hashbang = /^#!.*\n/.exec(code)?.[0] ?? "";
+  if (hashbang === "") map.mappings = `;${map.mappings}`;
   const encoder = new TextEncoder();
   return {
-    code: encoder.encode(`${firstLine}\n${code}\n//# sourceMappingURL=${BUNDLE_FILE}.map\n`),
+    code: encoder.encode(`${firstLine}\n${code.slice(hashbang.length)}\n//# sourceMappingURL=${BUNDLE_FILE}.map\n`),
     map: encoder.encode(JSON.stringify(map)),
   };
 }

@@ -1,5 +1,6 @@
 import { pathToFileURL } from "node:url";
 import type { SavedFlowOptions } from "../codec/saved-flow.js";
+import { definedSoFar } from "../core/definitions.js";
 import { MillraceError } from "../core/errors.js";
 import type { FlowDefinition } from "../core/flow-definition.js";
 import { type FlowSpec, hashFlowSpec, toFlowSpec } from "../core/flow-spec.js";
@@ -15,8 +16,19 @@ export function specOf(flow: FlowDefinition): { spec: FlowSpec; specHash: string
 
 /** What `workers/describe-flow` does: load what is asked for into this thread, and say what flows it builds. */
 export async function describeFlows(request: DescribeRequest): Promise<DescribedFlow[]> {
-  const flows = await loadForDescription(request);
-  return flows.map((flow) => ({ spec: specOf(flow).spec, options: optionsOf(flow) }));
+  return (await loadForDescription(request)).map(describe);
+}
+
+/**
+ * The flows that a module has defined when it ends the thread by process.exit(0), as one does that only deploys: its
+ * calls have answered at once, and there is no more of it. Empty when no load for all flows is under way.
+ */
+export function describeAtExit({ flowName, savedFlowFile }: DescribeRequest): DescribedFlow[] {
+  return flowName === undefined && savedFlowFile === undefined ? definedSoFar().map(describe) : [];
+}
+
+function describe(flow: FlowDefinition): DescribedFlow {
+  return { spec: specOf(flow).spec, options: optionsOf(flow) };
 }
 
 async function loadForDescription({

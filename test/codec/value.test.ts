@@ -4,6 +4,12 @@ import { asInlineJson } from "../../src/codec/inline-json.js";
 import { decodeValue, encodeValue } from "../../src/codec/value.js";
 import { isMillraceError, MillraceError } from "../../src/core/errors.js";
 
+function withHole(): number[] {
+  const list = [1];
+  list[2] = 3;
+  return list;
+}
+
 const again = (value: unknown): unknown => decodeValue(encodeValue(value));
 
 t.test("what tasks return comes back as it was", async (t) => {
@@ -29,7 +35,7 @@ t.test("what tasks return comes back as it was", async (t) => {
   t.same(again(runInNewContext("({ a: [1, { b: 2 }] })")), { a: [1, { b: 2 }] }, "plain data of another realm");
   t.ok(Object.is((again([-0]) as number[])[0], -0));
   t.ok(Buffer.isBuffer(again(Buffer.from("x"))));
-  const sparse = again([1, , 3]) as unknown[];
+  const sparse = again(withHole()) as unknown[];
   t.same([sparse.length, 1 in sparse], [3, false]);
 });
 
@@ -109,12 +115,22 @@ t.test("a sparse array of any length takes no longer than its items", async (t) 
 
 t.test("bytes that are not a value are refused", async (t) => {
   const bytes = Buffer.from(encodeValue({ a: [1, 2, 3], e: new Error("x") }));
+  const survivors: string[] = [];
+  const look = (damaged: Buffer, what: string) => {
+    try {
+      decodeValue(damaged);
+      survivors.push(what);
+    } catch (error) {
+      if (!isMillraceError(error, "VALUE_CORRUPT")) survivors.push(`${what}: ${String(error)}`);
+    }
+  };
   for (let at = 0; at < bytes.length; at += 1) {
     const damaged = Buffer.from(bytes);
     damaged[at]! ^= 4;
-    t.throws(() => decodeValue(damaged), { code: "VALUE_CORRUPT" }, `byte ${at}`);
-    t.throws(() => decodeValue(bytes.subarray(0, at)), { code: "VALUE_CORRUPT" }, `cut at ${at}`);
+    look(damaged, `byte ${at} changed`);
+    look(bytes.subarray(0, at), `cut at ${at}`);
   }
+  t.same(survivors, []);
 });
 
 t.test("small plain JSON is kept as text, and only what reads back the same", async (t) => {
@@ -137,7 +153,7 @@ t.test("small plain JSON is kept as text, and only what reads back the same", as
     Number.NaN,
     1n,
     [undefined],
-    [1, , 2],
+    withHole(),
     Object.assign([1], { extra: 1 }),
     { a: undefined },
     new Date(),
