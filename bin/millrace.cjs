@@ -1,5 +1,8 @@
 #!/usr/bin/env node
 // In the JavaScript of old: this file must still be read by a Node that is far too old, to say so in one line.
+// biome-ignore-all lint/style/useNodejsImportProtocol: an old Node does not know it.
+// biome-ignore-all lint/style/useTemplate: nor this.
+// biome-ignore-all lint/complexity/useOptionalChain: nor this.
 "use strict";
 
 var path = require("path");
@@ -19,18 +22,20 @@ function pinnedNode() {
 }
 
 function runUnder(node) {
-  var child = require("child_process").spawn(node, process.execArgv.concat(process.argv.slice(1)), { stdio: "inherit" });
-  ["SIGINT", "SIGTERM", "SIGHUP"].forEach(function (signal) {
-    process.on(signal, function () {
+  var child = require("child_process").spawn(node, process.execArgv.concat(process.argv.slice(1)), {
+    stdio: "inherit",
+  });
+  ["SIGINT", "SIGTERM", "SIGHUP"].forEach((signal) => {
+    process.on(signal, () => {
       // A terminal has sent Ctrl-C to the child as well; a signal sent to this process alone has to be passed on.
       if (signal !== "SIGINT" || !process.stdin.isTTY) child.kill(signal);
     });
   });
-  child.on("error", function (error) {
+  child.on("error", (error) => {
     process.stderr.write("millrace: " + node + " could not be started: " + error.message + "\n");
     process.exit(2);
   });
-  child.on("exit", function (code, signal) {
+  child.on("exit", (code, signal) => {
     if (signal === null) process.exit(code);
     process.removeAllListeners(signal);
     process.kill(process.pid, signal);
@@ -38,7 +43,7 @@ function runUnder(node) {
 }
 
 if (isNewEnough(process.versions.node)) {
-  import("../dist/src/cli/main.js").catch(function (error) {
+  import("../dist/src/cli/main.js").catch((error) => {
     process.stderr.write("millrace: " + (error && error.stack ? error.stack : error) + "\n");
     process.exit(2);
   });
@@ -46,7 +51,13 @@ if (isNewEnough(process.versions.node)) {
   runUnder(pinnedNode());
 } else {
   process.stderr.write(
-    "millrace needs Node.js " + WANTED.join(".") + " or newer; this is " + process.versions.node + " (" + process.execPath + ").\n"
+    "millrace needs Node.js " +
+      WANTED.join(".") +
+      " or newer; this is " +
+      process.versions.node +
+      " (" +
+      process.execPath +
+      ").\n",
   );
   process.exit(1);
 }

@@ -140,10 +140,14 @@ function explainStatus(status: number, excerpt: string): [what: string, hint: st
 }
 
 function unauthenticated(message: string, asked: Asked, cause: unknown): MillraceError {
-  return new MillraceError("UNAUTHENTICATED", `The Cloud at ${asked.url} does not accept the token: ${message}`, {
-    hint: "Log in with `millrace auth login`, or set MILLRACE_API_TOKEN to a token of this Cloud.",
-    cause,
-  });
+  return new MillraceError(
+    "UNAUTHENTICATED",
+    `The Cloud at ${asked.url} does not accept the token: ${message.replace(/^UNAUTHENTICATED: /, "")}`,
+    {
+      hint: "Log in with `millrace auth login`, or set MILLRACE_API_TOKEN to a token of this Cloud.",
+      cause,
+    },
+  );
 }
 
 function unreachable(why: string, asked: Asked, cause: unknown): MillraceError {

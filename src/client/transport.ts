@@ -51,7 +51,7 @@ export function openPoolTransport(endpoint: URL): Transport {
     bodyTimeout: REQUEST_TIMEOUT_MS,
   });
   let closed: Promise<void> | undefined;
-  const path = `${endpoint.pathname}${endpoint.search}`;
+  const path = endpoint.pathname;
   return {
     async post({ body, headers }) {
       const answer = await pool.request({ method: "POST", path, headers, body });
@@ -92,13 +92,20 @@ export function fetchTransport(endpoint: URL, fetch: typeof globalThis.fetch): T
       return { status: answer.status, contentType: answer.headers.get("content-type"), text: await answer.text() };
     },
     async stream({ body, headers }, signal) {
-      const answer = await fetch(endpoint, { method: "POST", headers, body, signal });
+      const answer = await fetch(streamEndpoint(endpoint), { method: "POST", headers, body, signal });
       if (!answer.ok || answer.body === null)
         return { status: answer.status, body: undefined, text: await answer.text() };
       return { status: answer.status, body: answer.body as unknown as AsyncIterable<Uint8Array>, text: "" };
     },
     close: async () => {},
   };
+}
+
+/** Subscriptions have a path of their own below the API's. */
+function streamEndpoint(endpoint: URL): URL {
+  const stream = new URL(endpoint);
+  stream.pathname = `${endpoint.pathname}/stream`;
+  return stream;
 }
 
 function header(answer: Dispatcher.ResponseData, name: string): string | null {

@@ -46,6 +46,7 @@ t.test("a connection begins with an event, and the Cloud's events follow", async
   await eventually(() => events.length === 1);
   t.same(events[0], { runDue: true, cancelling: [] });
   t.same(server.received[0]?.variables, { agent_id: AGENT_ID });
+  t.equal(server.received[0]?.path, "/graphql/stream");
   t.equal(server.received[0]?.headers.accept, "text/event-stream");
   t.equal(server.received[0]?.headers.authorization, "Bearer t0ken");
   send(streams[0], false, ["run-1"]);

@@ -1,0 +1,109 @@
+import { hostname } from "node:os";
+import type { Command } from "commander";
+import { LocalAgent } from "../../agent/index.js";
+import { openCloud } from "../../client/cloud-client.js";
+import { resolveCloud } from "../../client/config.js";
+import { type Context, collect, type Host, usage, wholeNumber, withShared } from "../command.js";
+import { onStopSignals } from "../signals.js";
+
+interface StartOptions {
+  name: string;
+  label: string[];
+  hostnameLabel: boolean;
+  threads?: number;
+  env: string[];
+  once?: boolean;
+  drain: number;
+}
+
+/** What the first signal gives runs under way before they are given back to the Cloud. */
+const DEFAULT_DRAIN_SECONDS = 30;
+
+export function addAgentCommands(program: Command, host: Host): void {
+  const agent = program.command("agent").description("agents: processes that take flow runs and execute them");
+  const start = agent.command("start").description("start an agent");
+  withShared(
+    start.command("local").description("take flow runs from the Cloud and run them in worker threads of this process"),
+    "millrace agent start local -l orders",
+  )
+    .option("--name <name>", "the agent's name in the Cloud", "agent")
+    .option("-l, --label <label>", "a label besides the hostname; may be repeated", collect, [])
+    .option("--no-hostname-label", "do not carry the hostname as a label")
+    .option(
+      "--threads <number>",
+      "runs at once (default: one less than the processors)",
+      wholeNumber("--threads", 1, 1_024),
+    )
+    .option("-e, --env <NAME[=value]>", "an environment variable that flows may see; may be repeated", collect, [])
+    .option("--once", "run what is due and end")
+    .option(
+      "--drain <seconds>",
+      "what runs get to end in when the agent is stopped",
+      wholeNumber("--drain", 0, 86_400),
+      DEFAULT_DRAIN_SECONDS,
+    )
+    .action(host.action(startLocal));
+}
+
+async function startLocal(context: Context, options: StartOptions): Promise<void> {
+  const env = readEnv(options.env, context.env);
+  const labels = [...(options.hostnameLabel ? [hostname()] : []), ...options.label];
+  const { url, token, source } = resolveCloud(context.url === undefined ? {} : { url: context.url }, context.env);
+  if (source === "environment") forgetToken();
+  const cloud = openCloud({ url, token });
+  const agent = new LocalAgent({
+    cloud,
+    name: options.name,
+    labels,
+    env,
+    once: options.once ?? false,
+    ...(options.threads === undefined ? {} : { threads: options.threads }),
+    log: (line) => (context.json ? context.note(line) : context.say(line)),
+  });
+  const drains: Promise<void>[] = [];
+  const stopListening = onStopSignals((times) => {
+    context.note(
+      times === 1
+        ? "The agent is stopping: runs under way are waited for. Ask again to stop at once."
+        : "The agent stops at once.",
+    );
+    drains.push(agent.drain({ graceMs: times === 1 ? options.drain * 1_000 : 0 }));
+  });
+  try {
+    context.say(`Agent "${options.name}" for the Cloud at ${url}\n  labels  ${labels.join(", ") || "none"}`);
+    context.answer({ name: options.name, url, labels, pid: process.pid });
+    await agent.run();
+    await Promise.all(drains);
+  } finally {
+    stopListening();
+    await cloud.close();
+  }
+}
+
+/**
+ * Flow code of this process must not find the token. What it was started with stays readable in /proc/self/environ for as
+ * long as the process lives, which no program can change: the login file is the better place.
+ */
+function forgetToken(): void {
+  delete process.env.MILLRACE_API_TOKEN;
+}
+
+/** `NAME=value` sets a variable, `NAME` hands on the agent's own. @throws USAGE */
+function readEnv(given: readonly string[], own: NodeJS.ProcessEnv): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const each of given) {
+    const at = each.indexOf("=");
+    const name = at < 0 ? each : each.slice(0, at);
+    if (name === "") throw usage(`--env takes NAME or NAME=value, and was given "${each}".`);
+    if (name === "MILLRACE_API_TOKEN")
+      throw usage("--env cannot hand the Cloud's token to flows.", "Flows reach the Cloud through their agent.");
+    const value = at < 0 ? own[name] : each.slice(at + 1);
+    if (value === undefined)
+      throw usage(
+        `--env ${name}: the agent has no such environment variable.`,
+        `Give it a value: --env ${name}=value.`,
+      );
+    env[name] = value;
+  }
+  return env;
+}

@@ -1,0 +1,24 @@
+import type { Command } from "commander";
+import { type Context, type Host, usage, withCloud, withShared } from "../command.js";
+
+export function addCreateCommands(program: Command, host: Host): void {
+  const create = program.command("create").description("make things in the Cloud");
+  withShared(
+    create.command("project").description("make a project; one that is there is left as it is"),
+    "millrace create project Sales",
+  )
+    .argument("<name>", "its name")
+    .option("-d, --description <text>", "what it is for")
+    .action(host.action(createProject));
+}
+
+async function createProject(context: Context, options: { description?: string }, name: string): Promise<void> {
+  if (name.trim() === "") throw usage("A project needs a name.");
+  await withCloud(context, async (cloud) => {
+    const before = await cloud.findProject(name);
+    const projectId = before ?? (await cloud.createProject(name, options.description));
+    const created = before === undefined;
+    context.say(`Project "${name}" ${created ? "made" : "is there already"}\n  id  ${projectId}`);
+    context.answer({ projectId, name, created });
+  });
+}

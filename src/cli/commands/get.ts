@@ -1,0 +1,197 @@
+import type { Command } from "commander";
+import { listAgents, listFlows, listProjects } from "../../client/reads.js";
+import { findFlowRun, listFlowRuns, listLogs, listTaskRuns } from "../../client/run-reads.js";
+import { isType, type StateType, stateTypes } from "../../core/state.js";
+import { type Context, collect, type Host, usage, wholeNumber, withCloud, withShared } from "../command.js";
+import { type Column, coloured, stateColour, table } from "../print.js";
+import { agoText, durationText, printable } from "../text.js";
+
+/** The most rows that the Cloud answers in one list. */
+const MAX_ROWS = 10_000;
+
+interface Filter {
+  flow?: string;
+  project?: string;
+  state: string[];
+  limit: number;
+}
+
+export function addGetCommands(program: Command, host: Host): void {
+  const get = program.command("get").description("list what the Cloud knows");
+  const list = (name: string, what: string, example: string, limit: number) =>
+    withShared(get.command(name).description(what), example).option(
+      "--limit <number>",
+      "how many at most",
+      wholeNumber("--limit", 1, MAX_ROWS),
+      limit,
+    );
+  const byProject = (command: Command) => command.option("--project <name>", "only of this project");
+  const byState = (command: Command) =>
+    command.option("--state <state>", "only in this state or one of its kinds; may be repeated", collect, []);
+
+  byProject(list("flows", "flows, the newest version of each", "millrace get flows --project Sales", 50))
+    .option("--flow <name>", "only the flow of that name")
+    .option("--all-versions", "every version")
+    .action(host.action(getFlows));
+  list("projects", "projects", "millrace get projects", 50).action(host.action(getProjects));
+  byState(
+    byProject(list("flow-runs", "flow runs, newest first", "millrace get flow-runs --flow orders --state failed", 20)),
+  )
+    .option("--flow <name>", "only runs of the flow of that name")
+    .action(host.action(getFlowRuns));
+  byState(list("task-runs", "task runs of a flow run", "millrace get task-runs wise-otter --state failed", 1_000))
+    .argument("<flow run>", "its id, or its name")
+    .action(host.action(getTaskRuns));
+  list("logs", "the last lines of a flow run's log", "millrace get logs wise-otter --level WARNING", 1_000)
+    .argument("<flow run>", "its id, or its name")
+    .option("--level <level>", "this level and the graver ones")
+    .action(host.action(getLogs));
+  list("agents", "agents, the one heard of last first", "millrace get agents", 50).action(host.action(getAgents));
+}
+
+/** Under `--json` the rows as they are; a table of them otherwise. */
+function show<Row>(context: Context, columns: readonly Column<Row>[], rows: readonly Row[], what: string): void {
+  context.answer(rows);
+  if (rows.length === 0) context.note(`There are no ${what}.`);
+  else context.say(table(columns, rows, context.stdout));
+}
+
+async function getFlows(context: Context, options: Filter & { allVersions?: boolean }): Promise<void> {
+  const { flow, project, limit } = options;
+  const rows = await withCloud(context, (cloud) =>
+    listFlows(cloud, { flow, project, limit, allVersions: options.allVersions ?? false }),
+  );
+  const now = Date.now();
+  show(
+    context,
+    [
+      { title: "NAME", text: (row) => row.name },
+      { title: "VERSION", text: (row) => String(row.version), align: "right" },
+      { title: "PROJECT", text: (row) => row.project },
+      { title: "CREATED", text: (row) => agoText(row.createdAt, now) },
+      { title: "LABELS", text: (row) => row.labels.join(", ") },
+      { title: "ID", text: (row) => row.flowId, whole: true },
+    ],
+    rows,
+    "flows",
+  );
+}
+
+async function getProjects(context: Context, { limit }: Filter): Promise<void> {
+  const rows = await withCloud(context, (cloud) => listProjects(cloud, { limit }));
+  const now = Date.now();
+  show(
+    context,
+    [
+      { title: "NAME", text: (row) => row.name },
+      { title: "FLOWS", text: (row) => String(row.flows), align: "right" },
+      { title: "CREATED", text: (row) => agoText(row.createdAt, now) },
+      { title: "DESCRIPTION", text: (row) => row.description ?? "" },
+      { title: "ID", text: (row) => row.projectId, whole: true },
+    ],
+    rows,
+    "projects",
+  );
+}
+
+async function getFlowRuns(context: Context, { flow, project, state, limit }: Filter): Promise<void> {
+  const rows = await withCloud(context, (cloud) =>
+    listFlowRuns(cloud, { flow, project, states: readStates(state), limit }),
+  );
+  const now = Date.now();
+  show(
+    context,
+    [
+      { title: "NAME", text: (row) => row.name },
+      { title: "FLOW", text: (row) => row.flow },
+      { title: "STATE", text: (row) => row.state ?? "–", colour: (row) => stateColour(row.state) },
+      { title: "DUE", text: (row) => agoText(row.scheduledStartAt, now) },
+      { title: "DURATION", text: (row) => durationText(row.startAt, row.endAt, now), align: "right" },
+      { title: "MESSAGE", text: (row) => row.message ?? "" },
+      { title: "ID", text: (row) => row.flowRunId, whole: true },
+    ],
+    rows,
+    "flow runs",
+  );
+}
+
+async function getTaskRuns(context: Context, { state, limit }: Filter, flowRun: string): Promise<void> {
+  const states = readStates(state);
+  const rows = await withCloud(context, async (cloud) => {
+    const { flowRunId } = await findFlowRun(cloud, flowRun);
+    return listTaskRuns(cloud, flowRunId, { states, limit });
+  });
+  const now = Date.now();
+  show(
+    context,
+    [
+      { title: "TASK", text: (row) => (row.mapIndex < 0 ? row.taskSlug : `${row.taskSlug}[${row.mapIndex}]`) },
+      { title: "STATE", text: (row) => row.state ?? "–", colour: (row) => stateColour(row.state) },
+      { title: "STARTED", text: (row) => agoText(row.startAt, now) },
+      { title: "DURATION", text: (row) => durationText(row.startAt, row.endAt, now), align: "right" },
+      { title: "MESSAGE", text: (row) => row.message ?? "" },
+      { title: "ID", text: (row) => row.taskRunId, whole: true },
+    ],
+    rows,
+    "such task runs",
+  );
+}
+
+async function getLogs(context: Context, options: { level?: string; limit: number }, flowRun: string): Promise<void> {
+  const levels = readLevels(options.level);
+  const rows = await withCloud(context, async (cloud) => {
+    const { flowRunId } = await findFlowRun(cloud, flowRun);
+    return listLogs(cloud, flowRunId, { levels, limit: options.limit });
+  });
+  context.answer(rows);
+  if (rows.length === 0) context.note("There are no such lines.");
+  for (const { at, level, logger, message } of rows) {
+    const colour = level === "ERROR" || level === "CRITICAL" ? "red" : level === "WARNING" ? "yellow" : "dim";
+    const head = coloured(colour, `${at} ${level.padEnd(8)}`, context.stdout);
+    // A message of several lines stays one of several lines.
+    const lines = (message ?? "").split(/\r?\n/).map(printableLine).join("\n    ");
+    context.say(`${head} ${printable(logger ?? "")}  ${lines}`);
+  }
+}
+
+/** Indentation is kept: a stack or a table lives from it. */
+function printableLine(line: string): string {
+  const indent = /^ */.exec(line)![0];
+  return indent + printable(line.slice(indent.length));
+}
+
+async function getAgents(context: Context, { limit }: Filter): Promise<void> {
+  const rows = await withCloud(context, (cloud) => listAgents(cloud, { limit }));
+  const now = Date.now();
+  show(
+    context,
+    [
+      { title: "NAME", text: (row) => row.name },
+      { title: "TYPE", text: (row) => row.type },
+      { title: "HEARD OF", text: (row) => agoText(row.lastQueriedAt, now) },
+      { title: "LABELS", text: (row) => row.labels.join(", ") },
+      { title: "ID", text: (row) => row.agentId, whole: true },
+    ],
+    rows,
+    "agents",
+  );
+}
+
+/** Names of states, in any case; each stands for its descendants too. Undefined: all. @throws USAGE */
+function readStates(names: readonly string[]): StateType[] | undefined {
+  if (names.length === 0) return undefined;
+  return names.flatMap((name) => {
+    const family = stateTypes.find((state) => state.toLowerCase() === name.toLowerCase());
+    if (!family) throw usage(`"${name}" is not a state.`, `The states are ${stateTypes.join(", ")}.`);
+    return stateTypes.filter((state) => isType(state, family));
+  });
+}
+
+const LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
+
+function readLevels(name: string | undefined): string[] | undefined {
+  if (name === undefined) return undefined;
+  const at = LEVELS.indexOf(name.toUpperCase());
+  if (at >= 0) return LEVELS.slice(at);
+  throw usage(`"${name}" is not a level.`, `The levels are ${LEVELS.join(", ")}.`);
+}

@@ -1,0 +1,93 @@
+import { join } from "node:path";
+import type { Command } from "commander";
+import { readLogins, saveLogin } from "../../client/config.js";
+import { isMillraceError } from "../../core/errors.js";
+import { millraceHome } from "../../core/home.js";
+import { DEFAULT_PORT, type Server, startServer } from "../../server/index.js";
+import { type Context, type Host, wholeNumber, withShared } from "../command.js";
+import { onStopSignals } from "../signals.js";
+
+interface StartOptions {
+  port: number;
+  host: string;
+  allowRemote?: boolean;
+  database?: string;
+  login: boolean;
+}
+
+export function addServerCommands(program: Command, host: Host): void {
+  const server = program.command("server").description("the Cloud: keeps flows, runs and their states");
+  withShared(
+    server.command("start").description("start a Cloud on this machine"),
+    "millrace server start --port 4200",
+    {
+      cloud: false,
+    },
+  )
+    .option("--port <number>", "port to listen on; 0 takes a free one", wholeNumber("--port", 0, 65_535), DEFAULT_PORT)
+    .option("--host <address>", "address to listen on", "127.0.0.1")
+    .option("--allow-remote", "listen where other machines can reach it; put a TLS proxy before it")
+    .option("--database <path>", "SQLite file (default: millrace.db in MILLRACE_HOME, which is ~/.millrace)")
+    .option("--no-login", "do not keep the first token in the login file")
+    .action(host.action(start));
+}
+
+/** Runs until SIGINT or SIGTERM. */
+async function start(context: Context, options: StartOptions): Promise<void> {
+  const database = options.database ?? join(millraceHome(context.env), "millrace.db");
+  let stopped = false;
+  let wake = () => {};
+  const stopListening = onStopSignals((times) => {
+    stopped = true;
+    wake();
+    if (times === 1) context.note("The Cloud is stopping: requests under way are finished.");
+  });
+  try {
+    const server = await startServer({
+      database,
+      port: options.port,
+      host: options.host,
+      allowRemote: options.allowRemote ?? false,
+    });
+    try {
+      greet(context, server, database, options.login);
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+        if (stopped) resolve();
+      });
+    } finally {
+      await server.close();
+    }
+  } finally {
+    stopListening();
+  }
+}
+
+/** The token is shown when it is made, and never again. */
+function greet(context: Context, server: Server, database: string, mayLogin: boolean): void {
+  const { url, token } = server;
+  const loggedIn = token !== undefined && mayLogin && keepLogin(context, url, token);
+  context.answer({ url, database, token: token ?? null, loggedIn, pid: process.pid });
+  context.say(`The Cloud is at ${url}\n  database  ${database}`);
+  if (token === undefined) return;
+  context.say(`  token     ${token}\n\nThis is the first start: the token is shown this once.`);
+  context.say(
+    loggedIn
+      ? "It is kept in the login file: deploy, runAgent and every command use it from now on."
+      : `Log in with it: millrace auth login --url ${url}`,
+  );
+}
+
+/** Only for a user who has no login yet, or one for a database that was here before: no other login is touched. */
+function keepLogin(context: Context, url: string, token: string): boolean {
+  try {
+    const others = Object.keys(readLogins(context.env).servers).filter((each) => each !== url);
+    if (others.length > 0) return false;
+    saveLogin({ url, token }, context.env);
+    return true;
+  } catch (error) {
+    if (!isMillraceError(error)) throw error;
+    context.note(`The token was not kept: ${error.message}`);
+    return false;
+  }
+}

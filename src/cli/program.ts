@@ -1,0 +1,45 @@
+import { readFileSync } from "node:fs";
+import { Command } from "commander";
+import type { Host } from "./command.js";
+import { addAgentCommands } from "./commands/agent.js";
+import { addAuthCommands } from "./commands/auth.js";
+import { addCancelCommand } from "./commands/cancel.js";
+import { addCreateCommands } from "./commands/create.js";
+import { addDeployCommand } from "./commands/deploy.js";
+import { addGetCommands } from "./commands/get.js";
+import { addRunCommand } from "./commands/run.js";
+import { addServerCommands } from "./commands/server.js";
+
+const START = `
+First steps:
+  $ millrace server start                               # a Cloud on this machine, in its own terminal
+  $ millrace deploy flow.ts --project Demo --create-project
+  $ millrace run --name my-flow --project Demo --watch
+  $ millrace agent start local -l my-flow               # in another terminal`;
+
+/** The whole command line. It throws CommanderError where commander would exit, and prints no error by itself. */
+export function makeProgram(host: Host): Command {
+  const program = new Command("millrace")
+    .description("Flows of TypeScript tasks under a Cloud.")
+    .version(ownVersion(), "-V, --version", "print the version")
+    .helpOption("-h, --help", "show help")
+    .helpCommand(false)
+    .showSuggestionAfterError(true)
+    .addHelpText("after", START)
+    .exitOverride()
+    .configureOutput({ outputError: () => {} });
+  addServerCommands(program, host);
+  addAuthCommands(program, host);
+  addCreateCommands(program, host);
+  addDeployCommand(program, host);
+  addRunCommand(program, host);
+  addAgentCommands(program, host);
+  addGetCommands(program, host);
+  addCancelCommand(program, host);
+  return program;
+}
+
+function ownVersion(): string {
+  const file = new URL("../../../package.json", import.meta.url);
+  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
+}

@@ -1,0 +1,127 @@
+import type { Cloud } from "../client/cloud.js";
+import { listAgents, listFlowTasks } from "../client/reads.js";
+import { sleepUnlessAborted } from "../client/retry.js";
+import { type FlowRunRow, getFlowRun, listTaskRuns, type TaskRunRow } from "../client/run-reads.js";
+import { agentTakes } from "../core/labels.js";
+import { isFinishedName, LiveRun } from "./live-run.js";
+import { openLiveView } from "./live-view.js";
+import type { Terminal } from "./print.js";
+import { agoText, printable } from "./text.js";
+
+/** A run's first seconds are watched closely; later a second's delay is not felt. Each look is two small queries. */
+const LOOK_EVERY_MS = 250;
+const LOOK_LATER_EVERY_MS = 1_000;
+const CLOSE_WATCH_MS = 10_000;
+/** A run that is due and taken by nobody for so long is explained. */
+const EXPLAIN_WAIT_AFTER_MS = 5_000;
+/** The protocol calls an agent healthy that was heard of within a minute. */
+const HEALTHY_AGENT_MS = 60_000;
+/** Task runs in one answer. */
+const PAGE_ROWS = 1_000;
+/** Rows are stamped before they are committed: looks overlap by more than a commit takes. */
+const OVERLAP_MS = 2_000;
+
+/** Shows a flow run's task runs until it has ended, or the signal fires. Resolves with how it stood then. */
+export async function watchRun(
+  cloud: Cloud,
+  flowRunId: string,
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<FlowRunRow> {
+  let run = await getFlowRun(cloud, flowRunId);
+  const all = await listFlowTasks(cloud, run.flowId);
+  // A parameter's task run says nothing that the run's parameters do not.
+  const parameters = new Set(all.filter(({ kind }) => kind === "parameter").map(({ taskSlug }) => taskSlug));
+  const slugs = all.map(({ taskSlug }) => taskSlug).filter((slug) => !parameters.has(slug));
+  const live = new LiveRun(`Flow run ${printable(run.name)} of "${printable(run.flow)}"`, slugs);
+  const view = openLiveView(live, terminal);
+  const begunAt = Date.now();
+  const reader = changedTaskRuns(cloud, flowRunId);
+  let explained = false;
+  try {
+    for (;;) {
+      // The flow run is read first: once it has ended, its task runs have too, and the next read shows them so.
+      run = await getFlowRun(cloud, flowRunId);
+      for (const row of await reader()) {
+        if (!parameters.has(row.taskSlug)) view.update(taskChange(row));
+      }
+      view.update(flowChange(run));
+      if (isFinishedName(run.state) || signal.aborted) return run;
+      const watchedMs = Date.now() - begunAt;
+      if (!explained && watchedMs > EXPLAIN_WAIT_AFTER_MS && isWaiting(run)) {
+        view.say(await explainWait(cloud, run));
+        explained = true;
+      }
+      await sleepUnlessAborted(watchedMs < CLOSE_WATCH_MS ? LOOK_EVERY_MS : LOOK_LATER_EVERY_MS, signal);
+    }
+  } finally {
+    view.end();
+  }
+}
+
+/** Each call reads the task runs that changed since the last: a run of thousands costs little while little happens. */
+function changedTaskRuns(cloud: Cloud, flowRunId: string): () => Promise<TaskRunRow[]> {
+  const versions = new Map<string, number>();
+  let since: string | undefined;
+  return async () => {
+    const changed: TaskRunRow[] = [];
+    const filter = { limit: PAGE_ROWS, ...(since === undefined ? {} : { updatedSince: since }) };
+    let newest = since === undefined ? 0 : Date.parse(since) + OVERLAP_MS;
+    for (let offset = 0; ; offset += PAGE_ROWS) {
+      const rows = await listTaskRuns(cloud, flowRunId, { ...filter, offset });
+      for (const row of rows) {
+        newest = Math.max(newest, Date.parse(row.updatedAt));
+        if ((versions.get(row.taskRunId) ?? -1) >= row.version) continue;
+        versions.set(row.taskRunId, row.version);
+        if (row.state !== null) changed.push(row);
+      }
+      if (rows.length < PAGE_ROWS) break;
+    }
+    if (newest > 0) since = new Date(newest - OVERLAP_MS).toISOString();
+    return changed.sort((a, b) => (a.updatedAt < b.updatedAt ? -1 : 1));
+  };
+}
+
+function taskChange(row: TaskRunRow) {
+  const { taskSlug, mapIndex, message, runCount, startAt, endAt, updatedAt } = row;
+  return { taskSlug, mapIndex, state: row.state ?? "Pending", message, runCount, startAt, endAt, at: updatedAt };
+}
+
+function flowChange(run: FlowRunRow) {
+  const at = new Date().toISOString();
+  return {
+    taskSlug: null,
+    mapIndex: -1,
+    state: run.state ?? "Pending",
+    message: run.message,
+    runCount: null,
+    startAt: run.startAt,
+    endAt: run.endAt,
+    at,
+  };
+}
+
+const isWaiting = (run: FlowRunRow): boolean =>
+  run.state === "Scheduled" && Date.parse(run.scheduledStartAt) < Date.now();
+
+/** Why nobody takes the run, as far as labels and agents tell. */
+export async function explainWait(cloud: Cloud, run: FlowRunRow): Promise<string> {
+  const agents = await listAgents(cloud, { limit: 100 });
+  const healthy = agents.filter((agent) => Date.now() - Date.parse(agent.lastQueriedAt) < HEALTHY_AGENT_MS);
+  const needs =
+    run.labels.length === 0 ? "an agent without labels" : `an agent with the labels ${run.labels.join(", ")}`;
+  const able = healthy.filter((agent) => agentTakes(run.labels, agent.labels));
+  if (able.length > 0) {
+    return `The run waits for a free place: ${able.map(({ name }) => `"${printable(name)}"`).join(", ")} may take it, and none has yet.`;
+  }
+  const last = agents.find((agent) => agentTakes(run.labels, agent.labels));
+  const seen = last
+    ? ` The last such agent, "${printable(last.name)}", was heard of ${agoText(last.lastQueriedAt, Date.now())}.`
+    : "";
+  const missing = healthy.map((agent) => {
+    const lacks = run.labels.filter((label) => !agent.labels.includes(label));
+    const why = lacks.length > 0 ? `lacks ${lacks.join(", ")}` : "has labels, and the run has none";
+    return `\n  agent "${printable(agent.name)}" ${why}`;
+  });
+  return `The run waits for ${needs}, and none is there.${seen}${missing.join("")}`;
+}
