@@ -39,8 +39,11 @@ function stack(): NodeJS.CallSite[] {
   }
 }
 
+/** Code given on the command line or by a pipe goes by a name such as `/folder/[eval1]`. */
+const NO_FILE = /[\\/]\[(eval|stdin)\d*\]/;
+
 function toPath(fileName: string | null | undefined): string | undefined {
-  if (!fileName) return undefined;
+  if (!fileName || NO_FILE.test(fileName)) return undefined;
   if (!fileName.startsWith("file:")) return isAbsolute(fileName) ? fileName : undefined;
   // Loaders such as tsx mark what they load with a query.
   const url = new URL(fileName);
