@@ -27,7 +27,12 @@ const BODY = JSON.stringify({ filling: "x".repeat(580) });
 
 export async function measureBareLimits(scale: number): Promise<BareLimits> {
   const { commitMs, rowMs } = measureCommit(Math.round(3000 * scale));
-  return { httpMs: await measureHttp(Math.round(3000 * scale)), commitMs, rowMs, hopMs: await measureHop(Math.round(3000 * scale)) };
+  return {
+    httpMs: await measureHttp(Math.round(3000 * scale)),
+    commitMs,
+    rowMs,
+    hopMs: await measureHop(Math.round(3000 * scale)),
+  };
 }
 
 async function measureHttp(rounds: number): Promise<number> {
@@ -37,7 +42,12 @@ async function measureHttp(rounds: number): Promise<number> {
   const spans: number[] = [];
   for (let round = 0; round < rounds; round += 1) {
     const from = performance.now();
-    const answer = await pool.request({ path: "/", method: "POST", headers: { "content-type": "application/json" }, body: BODY });
+    const answer = await pool.request({
+      path: "/",
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: BODY,
+    });
     await answer.body.text();
     if (round >= rounds / 3) spans.push(performance.now() - from);
   }
@@ -60,7 +70,9 @@ function serve(): void {
 function measureCommit(rounds: number): { commitMs: number; rowMs: number } {
   const folder = mkdtempSync(join(tmpdir(), "millrace-bench-"));
   const database = new DatabaseSync(join(folder, "bare.db"));
-  database.exec("pragma journal_mode = wal; pragma synchronous = normal; create table run (id integer primary key, state text); create table state (id integer primary key, run int, state text)");
+  database.exec(
+    "pragma journal_mode = wal; pragma synchronous = normal; create table run (id integer primary key, state text); create table state (id integer primary key, run int, state text)",
+  );
   database.exec("insert into run values (1, '')");
   const insert = database.prepare("insert into state (run, state) values (1, ?)");
   const update = database.prepare("update run set state = ? where id = 1");
@@ -88,7 +100,13 @@ function measureCommit(rounds: number): { commitMs: number; rowMs: number } {
 }
 
 async function measureHop(rounds: number): Promise<number> {
-  const pool = new Piscina({ filename: new URL("./bare-task.js", import.meta.url).href, name: "bareTask", maxThreads: 1, minThreads: 1, atomics: "disabled" });
+  const pool = new Piscina({
+    filename: new URL("./bare-task.js", import.meta.url).href,
+    name: "bareTask",
+    maxThreads: 1,
+    minThreads: 1,
+    atomics: "disabled",
+  });
   const spans: number[] = [];
   for (let round = 0; round < rounds; round += 1) {
     const from = performance.now();

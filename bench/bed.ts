@@ -45,8 +45,19 @@ export async function deploy(bed: Bed, flow: Flow): Promise<Deployment> {
 }
 
 /** Runs `work` while an agent with so many threads stands ready for the flow. */
-export async function withAgent<T>(bed: Bed, deployment: Deployment, threads: number, work: () => Promise<T>): Promise<T> {
-  const agent = new LocalAgent({ cloud: bed.cloud, name: `bench ${deployment.flowName}`, labels: [...deployment.labels], flowGroupId: deployment.flowGroupId, threads });
+export async function withAgent<T>(
+  bed: Bed,
+  deployment: Deployment,
+  threads: number,
+  work: () => Promise<T>,
+): Promise<T> {
+  const agent = new LocalAgent({
+    cloud: bed.cloud,
+    name: `bench ${deployment.flowName}`,
+    labels: [...deployment.labels],
+    flowGroupId: deployment.flowGroupId,
+    threads,
+  });
   const running = agent.run();
   try {
     return await work();
@@ -56,10 +67,17 @@ export async function withAgent<T>(bed: Bed, deployment: Deployment, threads: nu
   }
 }
 
-export async function createRuns(bed: Bed, deployment: Deployment, count: number, parameters: Record<string, unknown> = {}): Promise<string[]> {
+export async function createRuns(
+  bed: Bed,
+  deployment: Deployment,
+  count: number,
+  parameters: Record<string, unknown> = {},
+): Promise<string[]> {
   const ids: string[] = [];
   for (let at = 0; at < count; at += 16) {
-    const part = Array.from({ length: Math.min(16, count - at) }, () => bed.cloud.createFlowRun({ flowId: deployment.flowId, parameters }));
+    const part = Array.from({ length: Math.min(16, count - at) }, () =>
+      bed.cloud.createFlowRun({ flowId: deployment.flowId, parameters }),
+    );
     ids.push(...(await Promise.all(part)));
   }
   return ids;

@@ -95,7 +95,13 @@ export async function benchRuns(bed: Bed, bare: BareLimits, quick: boolean): Pro
         goal: "≥ 400/s",
         reached: rate >= 400,
       },
-      { what: "create a run", figure: millis(createMs), bare: micros(bare.httpMs + bare.commitMs), ratio: (createMs / (bare.httpMs + bare.commitMs)).toFixed(2), goal: "" },
+      {
+        what: "create a run",
+        figure: millis(createMs),
+        bare: micros(bare.httpMs + bare.commitMs),
+        ratio: (createMs / (bare.httpMs + bare.commitMs)).toFixed(2),
+        goal: "",
+      },
     ],
     note: "A run is claimed in the round trip that ends the one before it; each of its tasks waits for one more.",
   };
@@ -142,7 +148,9 @@ async function firstLine(bed: Bed, deployment: Deployment): Promise<number> {
   const from = process.hrtime.bigint();
   const flowRunId = await bed.cloud.createFlowRun({ flowId: deployment.flowId });
   for (;;) {
-    const { task_run } = await bed.cloud.query<{ task_run: { serialized_state: { _result?: { location: string } } }[] }>(
+    const { task_run } = await bed.cloud.query<{
+      task_run: { serialized_state: { _result?: { location: string } } }[];
+    }>(
       `query ($run: UUID) { task_run(where: { flow_run_id: { _eq: $run }, state: { _eq: "Success" } }) { serialized_state } }`,
       { run: flowRunId },
     );
@@ -176,9 +184,28 @@ export async function benchHost(bed: Bed, quick: boolean): Promise<BenchTable> {
   return {
     title: "What the host process notices",
     rows: [
-      { what: "memory per idle thread", figure: `${idleMb.toFixed(1)} MB`, bare: "12.6 MB bare thread", ratio: (idleMb / 12.6).toFixed(2), goal: "" },
-      { what: `event loop, ${threads} flows burn CPU, p99`, figure: millis(p99), bare: "", ratio: "", goal: "≤ 10 ms", reached: p99 <= 10 },
-      { what: `event loop, ${threads} flows burn CPU, worst`, figure: millis(delay.max / 1e6 - 1), bare: "", ratio: "", goal: "" },
+      {
+        what: "memory per idle thread",
+        figure: `${idleMb.toFixed(1)} MB`,
+        bare: "12.6 MB bare thread",
+        ratio: (idleMb / 12.6).toFixed(2),
+        goal: "",
+      },
+      {
+        what: `event loop, ${threads} flows burn CPU, p99`,
+        figure: millis(p99),
+        bare: "",
+        ratio: "",
+        goal: "≤ 10 ms",
+        reached: p99 <= 10,
+      },
+      {
+        what: `event loop, ${threads} flows burn CPU, worst`,
+        figure: millis(delay.max / 1e6 - 1),
+        bare: "",
+        ratio: "",
+        goal: "",
+      },
     ],
     note: "Flow code runs in threads; the main thread shares the processors with them and nothing else.",
   };

@@ -9,7 +9,9 @@ const quick = process.argv.includes("--quick");
 
 console.log(`Node ${process.version}, ${availableParallelism()} × ${cpus()[0]?.model ?? "unknown processor"}`);
 const bare = await measureBareLimits(quick ? 0.2 : 1);
-console.log(`Bare: HTTP round trip ${micros(bare.httpMs)}, SQLite commit ${micros(bare.commitMs)}, row write ${micros(bare.rowMs)}, piscina hop ${micros(bare.hopMs)}`);
+console.log(
+  `Bare: HTTP round trip ${micros(bare.httpMs)}, SQLite commit ${micros(bare.commitMs)}, row write ${micros(bare.rowMs)}, piscina hop ${micros(bare.hopMs)}`,
+);
 
 const bed = await openBed();
 try {

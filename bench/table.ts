@@ -20,12 +20,24 @@ export interface BenchTable {
 export function printTable({ title, rows, note }: BenchTable): void {
   const cells = [
     ["what", "figure", "bare limit", "ratio", "goal", ""],
-    ...rows.map((row) => [row.what, row.figure, row.bare, row.ratio, row.goal, row.reached === undefined ? "" : row.reached ? "reached" : "MISSED"]),
+    ...rows.map((row) => [
+      row.what,
+      row.figure,
+      row.bare,
+      row.ratio,
+      row.goal,
+      row.reached === undefined ? "" : row.reached ? "reached" : "MISSED",
+    ]),
   ];
   const widths = cells[0]!.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)));
   console.log(`\n${title}`);
   cells.forEach((row, index) => {
-    console.log(`  ${row.map((cell, column) => cell.padEnd(widths[column]!)).join("  ").trimEnd()}`);
+    console.log(
+      `  ${row
+        .map((cell, column) => cell.padEnd(widths[column]!))
+        .join("  ")
+        .trimEnd()}`,
+    );
     if (index === 0) console.log(`  ${widths.map((width) => "-".repeat(width)).join("  ")}`);
   });
   console.log(`  ${note}`);

@@ -5,10 +5,10 @@ import { MillraceError } from "./core/errors.js";
 import type { BuildFlow } from "./core/flow-builder.js";
 import type { FlowDefinition, FlowOptions } from "./core/flow-definition.js";
 import type { Filled } from "./core/reference.js";
+import type { SavedFlowFile } from "./deploy/save.js";
 import type { Deployment, DeployOptions } from "./deploy-flow.js";
 import type { RunAgentOptions } from "./run-agent.js";
 import type { FlowRun, RunOptions } from "./run-flow.js";
-import type { SavedFlowFile } from "./deploy/save.js";
 
 /** A flow, as its author holds it. */
 export interface Flow<Output = unknown> {
@@ -17,9 +17,9 @@ export interface Flow<Output = unknown> {
   readonly definition: FlowDefinition;
 
   /**
-   * Runs the flow here and now, in this thread, with no Cloud. A failed task makes the run's state Failed; it does not throw.
+   * Runs the flow here and now, in this thread, with no Cloud. It does not throw: a failed task, or parameters that the
+   * flow cannot use, make the run's state Failed, with the error in `state.context.error`.
    * @param parameters A value for each parameter without a default. Default `{}`.
-   * @throws PARAMETER_MISSING, PARAMETER_UNKNOWN, PARAMETER_INVALID
    * @example
    * const run = await greet.run({ name: "Ada" });
    * run.state.type; // "Success"
@@ -69,7 +69,10 @@ export function flow<Output>(name: string, options: FlowOptions, build: BuildFlo
 export function flow(name: string, ...rest: [BuildFlow<unknown>] | [FlowOptions, BuildFlow<unknown>]): Flow {
   const [options, build] = rest.length === 2 ? rest : [{}, rest[0]];
   if (typeof name !== "string" || name.trim() === "") {
-    throw new MillraceError("FLOW_INVALID_NAME", `flow() takes a name that is not empty, and was given ${JSON.stringify(name)}.`);
+    throw new MillraceError(
+      "FLOW_INVALID_NAME",
+      `flow() takes a name that is not empty, and was given ${JSON.stringify(name)}.`,
+    );
   }
   if (typeof build !== "function") {
     throw new MillraceError("FLOW_BUILD_FAILED", `Flow "${name}" has no build function.`, {
@@ -115,5 +118,15 @@ export function toAuthorFlow(definition: FlowDefinition): Flow {
 
 /** What `deploy()` answers in a module that is only being loaded for a flow defined further down. */
 function notDeployed(flowName: string): Deployment {
-  return { flowId: "", flowGroupId: "", flowName, project: "", version: 0, created: false, labels: [], url: "", hash: "" };
+  return {
+    flowId: "",
+    flowGroupId: "",
+    flowName,
+    project: "",
+    version: 0,
+    created: false,
+    labels: [],
+    url: "",
+    hash: "",
+  };
 }

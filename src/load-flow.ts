@@ -9,7 +9,10 @@ import type { Flow } from "./flow.js";
  * await orders.run({ day: "2026-11-23" });
  */
 export async function loadFlow(path: string): Promise<Flow> {
-  const [{ loadSavedFlow }, { toAuthorFlow }] = await Promise.all([import("./execute/load-saved-flow.js"), import("./flow.js")]);
+  const [{ loadSavedFlow }, { toAuthorFlow }] = await Promise.all([
+    import("./execute/load-saved-flow.js"),
+    import("./flow.js"),
+  ]);
   const { flow } = await loadSavedFlow(path);
   // A copy of its own: calls that the module itself makes stay held back, those of the caller do not.
   return toAuthorFlow({ ...flow });

@@ -5,8 +5,8 @@ import { openCloud } from "./client/cloud-client.js";
 import { resolveCloud } from "./client/config.js";
 import { MillraceError } from "./core/errors.js";
 import type { FlowDefinition } from "./core/flow-definition.js";
-import { taskIdsChanged } from "./core/spec-diff.js";
 import { toFlowSpec } from "./core/flow-spec.js";
+import { taskIdsChanged } from "./core/spec-diff.js";
 import { compareWithDeployed } from "./deploy/compare.js";
 import { deployFlow } from "./deploy/deploy.js";
 import type { CloudAddress } from "./deploy-flow.js";
@@ -72,7 +72,12 @@ async function deployedAsHeld(flow: FlowDefinition, cloud: Cloud, options: RunAg
   );
 }
 
-async function runUntilStopped(flow: FlowDefinition, registered: RegisteredFlow, cloud: Cloud, options: RunAgentOptions): Promise<void> {
+async function runUntilStopped(
+  flow: FlowDefinition,
+  registered: RegisteredFlow,
+  cloud: Cloud,
+  options: RunAgentOptions,
+): Promise<void> {
   const say = (line: string) => {
     if (!(options.quiet ?? false)) process.stdout.write(`${line}\n`);
   };
@@ -91,7 +96,11 @@ async function runUntilStopped(flow: FlowDefinition, registered: RegisteredFlow,
   let stops = 0;
   const stop = () => {
     stops += 1;
-    say(stops === 1 ? "Agent is stopping: runs under way are waited for. Ask again to stop at once." : "Agent stops at once.");
+    say(
+      stops === 1
+        ? "Agent is stopping: runs under way are waited for. Ask again to stop at once."
+        : "Agent stops at once.",
+    );
     void agent.drain({ graceMs: stops === 1 ? drainMs : 0 });
   };
   const signals: NodeJS.Signals[] = (options.handleSignals ?? true) ? ["SIGINT", "SIGTERM"] : [];
@@ -99,7 +108,9 @@ async function runUntilStopped(flow: FlowDefinition, registered: RegisteredFlow,
   options.signal?.addEventListener("abort", stop);
   try {
     if (options.signal?.aborted) return;
-    say(`Agent for flow "${flow.name}" (version ${registered.version}) at ${cloud.url}, labels ${hostname()}, ${flow.name}`);
+    say(
+      `Agent for flow "${flow.name}" (version ${registered.version}) at ${cloud.url}, labels ${hostname()}, ${flow.name}`,
+    );
     await agent.run();
   } finally {
     for (const signal of signals) process.off(signal, stop);

@@ -26,7 +26,11 @@ export interface FlowRun<Output = unknown> {
   readonly taskRuns: readonly FinishedTaskRun[];
 }
 
-export async function runFlowHere(flow: FlowDefinition, parameters: Record<string, unknown>, options: RunOptions): Promise<FlowRun<unknown>> {
+export async function runFlowHere(
+  flow: FlowDefinition,
+  parameters: Record<string, unknown>,
+  options: RunOptions,
+): Promise<FlowRun<unknown>> {
   const ports = localPorts({
     log: options.log ?? printLogLine,
     ...(options.onState ? { onState: options.onState } : {}),

@@ -31,7 +31,9 @@ const readDays = task("read days", { tags: ["extract"] }, (csv: string): Day[] =
   return days;
 });
 
-const listMonths = task("list months", (days: Day[]): string[] => [...new Set(days.map((day) => day.date.slice(0, 7)))].sort());
+const listMonths = task("list months", (days: Day[]): string[] =>
+  [...new Set(days.map((day) => day.date.slice(0, 7)))].sort(),
+);
 
 const summariseMonth = task("summarise month", { tags: ["transform"] }, (month: string, days: Day[]): Month => {
   const own = days.filter((day) => day.date.startsWith(month));
@@ -47,20 +49,27 @@ const summariseMonth = task("summarise month", { tags: ["transform"] }, (month: 
 });
 
 /** Stands for what happens at night: the first try finds the database busy, the second does not. */
-const openDatabase = task("open database", { retries: 2, retryDelayMs: 200, tags: ["load"] }, (file: string): string => {
-  if (taskContext().runCount === 1) throw new Error("the database is busy with its nightly backup");
-  const database = new DatabaseSync(file);
-  database.exec("drop table if exists month; create table month (month text primary key, days int, rain_mm real, mean_max_c real, warmest_day text)");
-  database.close();
-  return file;
-});
+const openDatabase = task(
+  "open database",
+  { retries: 2, retryDelayMs: 200, tags: ["load"] },
+  (file: string): string => {
+    if (taskContext().runCount === 1) throw new Error("the database is busy with its nightly backup");
+    const database = new DatabaseSync(file);
+    database.exec(
+      "drop table if exists month; create table month (month text primary key, days int, rain_mm real, mean_max_c real, warmest_day text)",
+    );
+    database.close();
+    return file;
+  },
+);
 
 const writeMonths = task("write months", { tags: ["load"] }, (file: string, months: Month[]): number => {
   const database = new DatabaseSync(file);
   try {
     const insert = database.prepare("insert into month values (?, ?, ?, ?, ?)");
     database.exec("begin");
-    for (const { month, days, rainMm, meanMaxC, warmestDay } of months) insert.run(month, days, rainMm, meanMaxC, warmestDay);
+    for (const { month, days, rainMm, meanMaxC, warmestDay } of months)
+      insert.run(month, days, rainMm, meanMaxC, warmestDay);
     database.exec("commit");
   } finally {
     database.close();
