@@ -1,5 +1,4 @@
 import type { Reads } from "./database.js";
-import { listOf } from "./sql.js";
 
 /**
  * The queue. A waiting run is found by its labels first: distinct label sets are few, `core/labels` says which of them an
@@ -108,33 +107,22 @@ export function dueBetween(
 export interface LeaseRow {
   id: string;
   tenant_id: string;
-  state: string;
-  fence: number;
-  lease_expires_at: string;
-}
-
-/** The runs that an agent holds. */
-export function leasesOf(reads: Reads, agentId: string): Promise<LeaseRow[]> {
-  return reads.all(
-    "SELECT id, tenant_id, state, fence, lease_expires_at FROM flow_run WHERE lease_agent_id = ?1",
-    agentId,
-  );
 }
 
 /** Leases that nobody renewed in time. */
 export function expiredLeases(reads: Reads, now: string): Promise<LeaseRow[]> {
   return reads.all(
-    `SELECT id, tenant_id, state, fence, lease_expires_at FROM flow_run
+    `SELECT id, tenant_id FROM flow_run
      WHERE lease_agent_id IS NOT NULL AND lease_expires_at <= ?1 ORDER BY lease_expires_at`,
     now,
   );
 }
 
-/** Which of these runs are being cancelled. */
-export async function cancellingAmong(reads: Reads, ids: readonly string[]): Promise<string[]> {
+/** The runs of an agent that are to stop. */
+export async function cancellingOf(reads: Reads, agentId: string): Promise<string[]> {
   const rows = await reads.all<{ id: string }>(
-    "SELECT id FROM flow_run WHERE state = 'Cancelling' AND id IN (SELECT value FROM json_each(?1))",
-    listOf(ids),
+    "SELECT id FROM flow_run WHERE state = 'Cancelling' AND lease_agent_id = ?1",
+    agentId,
   );
   return rows.map((each) => each.id);
 }

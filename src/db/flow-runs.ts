@@ -46,6 +46,8 @@ const UPDATE = updateSql("flow_run", CHANGING, "id");
 
 /** The flow runs of these ids that there are, in any order. In a transaction nobody else changes them until it ends. */
 export function loadFlowRuns(reads: Reads, tenantId: string, ids: readonly string[]): Promise<FlowRunRow[]> {
+  // One id, the usual case of a run's own stream, needs no list.
+  if (ids.length === 1) return reads.all("SELECT * FROM flow_run WHERE id = ?1 AND tenant_id = ?2", ids[0]!, tenantId);
   return reads.all(
     "SELECT * FROM flow_run WHERE tenant_id = ?1 AND id IN (SELECT value FROM json_each(?2))",
     tenantId,

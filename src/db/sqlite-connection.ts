@@ -4,6 +4,13 @@ import { toDatabaseError } from "./database-error.js";
 
 /** How long SQLite waits for another process's lock before it gives up. The event loop stands still meanwhile. */
 const BUSY_TIMEOUT_MS = 5_000;
+/**
+ * How far the write-ahead log grows, in pages of 4 KiB, before a commit moves it into the file. SQLite's own 1,000 does it
+ * four times as often; each time costs two flushes of the disk while nothing else runs.
+ */
+const CHECKPOINT_PAGES = 4_000;
+/** In KiB. SQLite's own 2 MiB makes a database of a few thousand runs read its pages again and again. */
+const CACHE_KB = 64 * 1024;
 /** Statements that are kept prepared. The query files have about 50 texts; the rest is for those that Kysely makes. */
 const MAX_STATEMENTS = 300;
 
@@ -31,6 +38,8 @@ export class SqliteConnection {
     try {
       this.exec("PRAGMA journal_mode = WAL");
       this.exec(`PRAGMA synchronous = ${options.synchronous ?? "NORMAL"}`);
+      this.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
+      this.exec(`PRAGMA cache_size = -${CACHE_KB}`);
       if (options.queryOnly) this.exec("PRAGMA query_only = ON");
     } catch (error) {
       this.#database.close();

@@ -47,10 +47,10 @@ export class SqliteDatabase implements Database {
 
   async #run<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
     // IMMEDIATE: the lock is taken before anything is read, so that what was read is still true when it is written.
-    this.#writer.exec("BEGIN IMMEDIATE");
+    this.#writer.run("BEGIN IMMEDIATE", []);
     try {
       const answer = await work(this.#transaction);
-      this.#writer.exec("COMMIT");
+      this.#writer.run("COMMIT", []);
       return answer;
     } catch (error) {
       // SQLite itself has rolled back after some errors, for instance a full disk.

@@ -34,6 +34,8 @@ const UPDATE = updateSql("task_run", CHANGING, "id");
 
 /** The task runs of these ids that there are, in any order. */
 export function loadTaskRuns(reads: Reads, tenantId: string, ids: readonly string[]): Promise<TaskRunRow[]> {
+  // One id, the usual case of a run's own stream, needs no list.
+  if (ids.length === 1) return reads.all("SELECT * FROM task_run WHERE id = ?1 AND tenant_id = ?2", ids[0]!, tenantId);
   return reads.all(
     "SELECT * FROM task_run WHERE tenant_id = ?1 AND id IN (SELECT value FROM json_each(?2))",
     tenantId,

@@ -1,4 +1,4 @@
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { hash, randomBytes, timingSafeEqual } from "node:crypto";
 import { MillraceError } from "../core/errors.js";
 import { newId } from "../core/ids.js";
 import { type ApiKeyRow, findApiKey, insertApiKey } from "../db/api-keys.js";
@@ -16,7 +16,7 @@ const CACHE_MS = 5_000;
 const MAX_CACHED = 1_000;
 
 export const newToken = (): string => randomBytes(TOKEN_BYTES).toString("base64url");
-export const hashToken = (token: string): string => createHash("sha256").update(token).digest("hex");
+export const hashToken = (token: string): string => hash("sha256", token);
 
 /** Makes the tenant and its first key where the database has none, and returns that key, which is kept nowhere. */
 export async function makeFirstKey(database: Database, now: string): Promise<string | undefined> {
@@ -65,15 +65,15 @@ export class Authenticator {
     return { keyId: key.id, tenantId: key.tenant_id, userId: key.user_id, scope: key.scope, name: key.name };
   }
 
-  async #find(hash: string): Promise<ApiKeyRow | undefined> {
+  async #find(keyHash: string): Promise<ApiKeyRow | undefined> {
     const now = performance.now();
-    const cached = this.#cache.get(hash);
+    const cached = this.#cache.get(keyHash);
     if (cached && cached.until > now) return cached.key;
-    this.#cache.delete(hash);
-    const key = await findApiKey(this.#parts.database, hash);
-    if (!key || !timingSafeEqual(Buffer.from(key.key_hash), Buffer.from(hash))) return undefined;
+    this.#cache.delete(keyHash);
+    const key = await findApiKey(this.#parts.database, keyHash);
+    if (!key || !timingSafeEqual(Buffer.from(key.key_hash), Buffer.from(keyHash))) return undefined;
     if (this.#cache.size >= MAX_CACHED) this.#cache.clear();
-    this.#cache.set(hash, { key, until: now + CACHE_MS });
+    this.#cache.set(keyHash, { key, until: now + CACHE_MS });
     return key;
   }
 }

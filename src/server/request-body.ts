@@ -22,7 +22,9 @@ export function readBody(request: IncomingMessage): Promise<string> {
       else resolve((chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString("utf8"));
     });
     request.once("error", reject);
-    request.once("close", () => reject(new Error("The connection closed before the body's end.")));
+    request.once("close", () => {
+      if (!request.complete) reject(new Error("The connection closed before the body's end."));
+    });
   });
 }
 

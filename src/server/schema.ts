@@ -88,7 +88,7 @@ async function agentEvents(
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 function setScalars(schema: GraphQLSchema): void {
-  const parsers: Record<string, (value: unknown) => unknown> = { UUID: parseUuid, DateTime: asInstant };
+  const parsers: Record<string, (value: unknown) => unknown> = { UUID: parseUuid, DateTime: makeInstantParser() };
   for (const [name, parse] of Object.entries(parsers)) {
     const type = schema.getType(name);
     if (!isScalarType(type)) throw new TypeError(`The schema has no scalar ${name}.`);
@@ -96,6 +96,15 @@ function setScalars(schema: GraphQLSchema): void {
     // Literals are read as the same value would be in a variable.
     type.parseLiteral = (node) => parse("value" in node ? node.value : undefined);
   }
+}
+
+/** The states of one batch mostly carry the same few instants: the last one is remembered. */
+function makeInstantParser(): (value: unknown) => string {
+  let last: { value: unknown; instant: string } = { value: Symbol("none"), instant: "" };
+  return (value) => {
+    if (value !== last.value) last = { value, instant: asInstant(value) };
+    return last.instant;
+  };
 }
 
 function parseUuid(value: unknown): string {

@@ -46,7 +46,8 @@ CREATE TABLE flow_run (${row}, tenant_id TEXT NOT NULL, flow_id TEXT NOT NULL RE
   UNIQUE (flow_id, idempotency_key)) STRICT;
 CREATE INDEX flow_run_newest ON flow_run (created);
 CREATE INDEX flow_run_waiting ON flow_run (tenant_id, labels, state_start_time) WHERE ${waiting};
-CREATE INDEX flow_run_leased ON flow_run (lease_agent_id) WHERE lease_agent_id IS NOT NULL;
+CREATE INDEX flow_run_leased ON flow_run (lease_expires_at) WHERE lease_agent_id IS NOT NULL;
+CREATE INDEX flow_run_cancelling ON flow_run (lease_agent_id) WHERE state = 'Cancelling';
 CREATE TABLE task_run (${row}, tenant_id TEXT NOT NULL, flow_run_id TEXT NOT NULL REFERENCES flow_run ON DELETE CASCADE,
   task_id TEXT NOT NULL, map_index INTEGER NOT NULL DEFAULT -1, name TEXT, cache_key TEXT, ${runState},
   UNIQUE (flow_run_id, task_id, map_index)) STRICT;

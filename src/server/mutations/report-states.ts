@@ -7,7 +7,7 @@ import type {
 } from "../../client/wire.js";
 import { MillraceError } from "../../core/errors.js";
 import { isTerminal, type StateType } from "../../core/state.js";
-import { leasesOf } from "../../db/claim.js";
+import { cancellingOf } from "../../db/claim.js";
 import type { FlowRunRow } from "../../db/flow-runs.js";
 import { findReportStream, writeReportStream } from "../../db/report-streams.js";
 import { moveFlowRun, moveTaskRun, type Refused } from "../apply-state.js";
@@ -121,9 +121,7 @@ function takeTaskRunState(
 }
 
 /** The runs that this agent is to stop, as this transaction leaves them. */
-export async function cancelling(ledger: Ledger, agentId: string): Promise<string[]> {
-  const held = await leasesOf(ledger.transaction, agentId);
-  return held
-    .filter((lease) => (ledger.flowRuns.get(lease.id) ?? lease).state === "Cancelling")
-    .map((lease) => lease.id);
+async function cancelling(ledger: Ledger, agentId: string): Promise<string[]> {
+  const ids = await cancellingOf(ledger.transaction, agentId);
+  return ids.filter((id) => (ledger.flowRuns.get(id)?.state ?? "Cancelling") === "Cancelling");
 }
