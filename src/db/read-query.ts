@@ -148,10 +148,12 @@ async function countRows(
   reading: Reading,
   read: Omit<RowsRead, "most" | "ordered">,
 ): Promise<ReadonlyMap<unknown, number>> {
-  const rows = compileRows(reading, { ...read, most: Number.MAX_SAFE_INTEGER, ordered: false });
+  const rows = compileRows(reading, { ...read, most: null, ordered: false });
   if (rows === null) return new Map();
   const link = sql.ref(`c.${LINK}`);
-  const counted = sql`select ${link} as ${sql.ref(LINK)}, count(*) as count_ from (${rows}) as c group by ${link}`;
+  const counted = read.parents
+    ? sql`select ${link} as ${sql.ref(LINK)}, count(*) as count_ from (${rows}) as c group by ${link}`
+    : sql`select 0 as ${sql.ref(LINK)}, count(*) as count_ from (${rows}) as c`;
   const found = (await counted.execute(reading.db)).rows as StoredRow[];
   return new Map(found.map((row) => [row[LINK], Number(row.count_)]));
 }

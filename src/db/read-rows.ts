@@ -2,7 +2,14 @@ import { sql } from "kysely";
 import { infoOf, type TableInfo } from "./describe-tables.js";
 import type { Sql } from "./read-dialect.js";
 import { allOf, type Condition, compileFilter, linkOf, namesIds, ownRows } from "./read-filter.js";
-import { type ListRead, type OrderDirection, orderDirections, type Reading, refuse } from "./read-request.js";
+import {
+  type ListRead,
+  type OrderDirection,
+  orderDirections,
+  type Reading,
+  refuse,
+  wholeList,
+} from "./read-request.js";
 
 export type RowKey = string | number;
 
@@ -24,8 +31,8 @@ export interface RowsRead {
   parents: Parents | null;
   /** At most this many rows in a list; null: as many as there are. */
   limit: number | null;
-  /** At most this many rows in all, of however many lists. */
-  most: number;
+  /** At most this many rows in all, of however many lists; null: as many as there are. */
+  most: number | null;
   /** False: the order does not matter, for instance to count. */
   ordered: boolean;
 }
@@ -72,7 +79,7 @@ export function compileRows(reading: Reading, read: RowsRead): Sql | null {
   }
   const rank = sql.ref(distinct.length > 0 ? "p.rank_" : "p.place_");
   const last = read.limit === null ? sql`` : sql` and ${rank} <= ${list.offset + read.limit}`;
-  return sql`select p.* from (${rows}) as p where ${rank} > ${list.offset}${last} order by ${rank} limit ${read.most}`;
+  return sql`select p.* from (${rows}) as p where ${rank} > ${list.offset}${last} order by ${rank}${page({ ...read, limit: null, list: wholeList })}`;
 }
 
 function isLimited(read: RowsRead): boolean {
@@ -173,6 +180,8 @@ function orderBy(keys: readonly SortKey[]): Sql {
 }
 
 function page({ limit, most, list }: RowsRead): Sql {
-  const rows = sql` limit ${limit === null ? most : Math.min(limit, most)}`;
+  if (limit === null && most === null && list.offset === 0) return sql``;
+  // SQLite has no OFFSET without a LIMIT; more rows than that there are not.
+  const rows = sql` limit ${Math.min(limit ?? Number.MAX_SAFE_INTEGER, most ?? Number.MAX_SAFE_INTEGER)}`;
   return list.offset === 0 ? rows : sql`${rows} offset ${list.offset}`;
 }
