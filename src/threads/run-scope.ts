@@ -27,9 +27,17 @@ export function openRunScope(): RunScope {
   const scopes = new AsyncLocalStorage<object>();
   let current: object | undefined;
   let late: string[] = [];
-  process.on("uncaughtException", (error) => {
+  const isLate = () => {
     const of = scopes.getStore();
-    if (of === undefined || of === current) throw error;
+    return of !== undefined && of !== current;
+  };
+  const { exit } = process;
+  process.exit = (code) => {
+    if (isLate()) throw new Error(`process.exit(${code ?? ""}) was called after the run had ended.`);
+    return exit.call(process, code);
+  };
+  process.on("uncaughtException", (error) => {
+    if (!isLate()) throw error;
     late.push("an error after its run had ended");
     process.stderr.write(`A task threw after its run had ended: ${describe(error)}\n`);
   });
