@@ -1,0 +1,60 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+
+interface Teardown {
+  teardown(fn: () => void | Promise<void>): void;
+}
+
+export interface ServerProcess {
+  url: string;
+  port: number;
+  /** The first key; undefined when the database had one. */
+  token: string | undefined;
+  kill(): Promise<void>;
+}
+
+/** A Cloud in a process of its own, which a test may kill. */
+export async function startServerProcess(t: Teardown, database: string, port = 0): Promise<ServerProcess> {
+  const child = start(t, "server-process.js", { database, port });
+  const { url, port: taken, token } = await firstMessage<{ url: string; port: number; token?: string }>(child);
+  return { url, port: taken, token, kill: () => kill(child) };
+}
+
+export interface AgentProcess {
+  pid: number;
+  kill(): Promise<void>;
+}
+
+/** A LocalAgent in a process of its own, which a test may kill. */
+export async function startAgentProcess(
+  t: Teardown,
+  options: { url: string; token: string; labels: readonly string[]; leaseMs: number; threads?: number },
+): Promise<AgentProcess> {
+  const child = start(t, "agent-process.js", options);
+  await firstMessage(child);
+  return { pid: child.pid!, kill: () => kill(child) };
+}
+
+function start(t: Teardown, file: string, options: unknown): ChildProcess {
+  const child = fork(fileURLToPath(new URL(`./${file}`, import.meta.url)), [JSON.stringify(options)]);
+  t.teardown(() => kill(child));
+  return child;
+}
+
+async function firstMessage<T>(child: ChildProcess): Promise<T> {
+  const died = once(child, "exit").then(([code, signal]) => {
+    throw new Error(`the process ended (${code ?? signal}) before it was ready`);
+  });
+  const [message] = (await Promise.race([once(child, "message"), died])) as [T];
+  died.catch(() => {});
+  return message;
+}
+
+/** SIGKILL: the process has no chance to say goodbye. */
+async function kill(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, "exit");
+  child.kill("SIGKILL");
+  await exited;
+}
