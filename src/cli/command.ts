@@ -1,7 +1,6 @@
 import type { Command } from "commander";
 import type { Cloud } from "../client/cloud.js";
-import { openCloud } from "../client/cloud-client.js";
-import { resolveCloud } from "../client/config.js";
+import { type CloudLogin, resolveCloud } from "../client/config.js";
 import { MillraceError } from "../core/errors.js";
 import type { Terminal } from "./print.js";
 
@@ -54,14 +53,14 @@ export function withShared(command: Command, example: string, options: { cloud?:
 /** How often a command asks a Cloud that does not answer: over in a third of a second, since a person waits. */
 const COMMAND_TRIES = 3;
 
-/** Opens the Cloud that the options, the environment or the login file name, and closes it behind `use`. */
+/** Opens the Cloud that the options, the environment or the login file name, or `login`, and closes it behind `use`. */
 export async function withCloud<T>(
   context: Context,
   use: (cloud: Cloud) => Promise<T>,
-  tries = COMMAND_TRIES,
+  login: CloudLogin = resolveCloud(context.url === undefined ? {} : { url: context.url }, context.env),
 ): Promise<T> {
-  const { url, token } = resolveCloud(context.url === undefined ? {} : { url: context.url }, context.env);
-  const cloud = openCloud({ url, token, tries });
+  const { openCloud } = await import("../client/cloud-client.js");
+  const cloud = openCloud({ url: login.url, token: login.token, tries: COMMAND_TRIES });
   try {
     return await use(cloud);
   } finally {

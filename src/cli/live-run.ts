@@ -10,8 +10,10 @@ export interface RunChange {
   at: string;
   startAt: string | null;
   endAt: string | null;
-  /** Known while a task waits for its next try. */
+  /** How often the task has run, this time included; null: the state does not tell. */
   runCount: number | null;
+  /** How many children a mapped task has, once it is known. */
+  mapCount: number | null;
 }
 
 /** One task of the run as people watch it; the children of a mapped task are counted, not listed. */
@@ -23,6 +25,7 @@ export interface LiveTask {
   endAt: string | null;
   /** Tries begun before this one. */
   earlierTries: number;
+  mapCount: number;
   readonly children: Map<number, string>;
 }
 
@@ -49,8 +52,9 @@ export class LiveRun {
     task.state = change.state;
     task.message = change.message;
     task.startAt = change.startAt ?? task.startAt;
-    task.endAt = change.endAt;
-    task.earlierTries = change.runCount ?? task.earlierTries;
+    task.endAt = childCount(task) > 0 ? later(task.endAt, change.endAt) : change.endAt;
+    task.earlierTries = earlierTries(change) ?? task.earlierTries;
+    task.mapCount = change.mapCount ?? task.mapCount;
     return !known;
   }
 
@@ -73,6 +77,7 @@ export class LiveRun {
       startAt: null,
       endAt: null,
       earlierTries: 0,
+      mapCount: 0,
       children: new Map(),
     };
     this.tasks.set(slug, task);
@@ -80,10 +85,17 @@ export class LiveRun {
   }
 }
 
+function earlierTries({ runCount, state }: RunChange): number | undefined {
+  if (runCount === null) return undefined;
+  // A task that waits for its next try has run as often as its state says.
+  return state === "Retrying" ? runCount : runCount - 1;
+}
+
 function applyToChild(task: LiveTask, change: RunChange): boolean {
   const before = task.children.get(change.mapIndex);
   task.children.set(change.mapIndex, change.state);
   task.startAt = earlier(task.startAt, change.startAt);
+  task.endAt = later(task.endAt, change.endAt);
   return before !== change.state;
 }
 
@@ -92,19 +104,27 @@ function earlier(one: string | null, other: string | null): string | null {
   return one < other ? one : other;
 }
 
+function later(one: string | null, other: string | null): string | null {
+  return earlier(one, other) === one ? (other ?? one) : one;
+}
+
 /** The state that stands for a task: its own, or while only its children have begun, theirs. */
 export function shownState(task: LiveTask): string | null {
   if (task.state !== null && isFinishedName(task.state) && task.state !== "Mapped") return task.state;
-  if (task.children.size === 0) return task.state;
+  const total = childCount(task);
+  if (total === 0) return task.state;
   const states = [...task.children.values()];
-  if (!states.every(isFinishedName)) return "Running";
+  if (states.length < total || !states.every(isFinishedName)) return "Running";
   if (states.some((state) => is(state, isFailed))) return "Failed";
   return states.every((state) => is(state, isSuccessful)) ? "Success" : "Cancelled";
 }
 
+/** As many as the mapped task has said, or as have been seen. */
+const childCount = (task: LiveTask): number => Math.max(task.mapCount, task.children.size);
+
 /** `37/120 done, 1 running, 2 failed`; empty for a task that has no children. */
 export function childrenText(task: LiveTask): string {
-  const total = task.children.size;
+  const total = childCount(task);
   if (total === 0) return "";
   let [done, running, failed, retrying] = [0, 0, 0, 0];
   for (const state of task.children.values()) {

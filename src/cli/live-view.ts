@@ -59,8 +59,9 @@ function pictureView(run: LiveRun, terminal: Terminal, now: () => number): LiveV
 
 /** The run's line and a line for each task; too many for the terminal are told by number, finished ones first. */
 export function picture(run: LiveRun, terminal: Terminal, now: number, everything: boolean): string[] {
-  const width = (terminal.columns ?? 80) - 1;
-  const room = everything ? Number.POSITIVE_INFINITY : (terminal.rows ?? 24) - LINES_LEFT - 2;
+  // A terminal that does not know its size says 0.
+  const width = (terminal.columns || 80) - 1;
+  const room = everything ? Number.POSITIVE_INFINITY : (terminal.rows || 24) - LINES_LEFT - 2;
   const tasks = [...run.tasks.values()];
   const shown = tasks.length <= room ? tasks : mostTelling(tasks, Math.max(1, room - 1));
   const lines = shown.map((task) => taskLine(task, terminal, width, now));
@@ -120,7 +121,8 @@ function lineView(run: LiveRun, terminal: Terminal): LiveView {
         write(change.at, `${task.slug}[${change.mapIndex}]`, change.state, printable(change.message ?? ""));
       }
       const state = shownState(task) ?? "Pending";
-      if (shown.get(task.slug) === state && change.mapIndex >= 0) return;
+      // What has not begun is no news.
+      if (state === "Pending" || (shown.get(task.slug) === state && change.mapIndex >= 0)) return;
       shown.set(task.slug, state);
       const tries = task.earlierTries > 0 ? `try ${task.earlierTries + 1}` : "";
       write(

@@ -93,6 +93,7 @@ function toChange(taskSlug: string | null, mapIndex: number, state: State, start
     startAt: startedAt.get(key) ?? null,
     endAt: isTerminal(state) ? state.at : null,
     runCount: state.runCount ?? null,
+    mapCount: state.mapCount ?? null,
   };
 }
 

@@ -3,7 +3,7 @@ import { listAgents, listFlowTasks } from "../client/reads.js";
 import { sleepUnlessAborted } from "../client/retry.js";
 import { type FlowRunRow, getFlowRun, listTaskRuns, type TaskRunRow } from "../client/run-reads.js";
 import { agentTakes } from "../core/labels.js";
-import { isFinishedName, LiveRun } from "./live-run.js";
+import { isFinishedName, LiveRun, type RunChange } from "./live-run.js";
 import { openLiveView } from "./live-view.js";
 import type { Terminal } from "./print.js";
 import { agoText, printable } from "./text.js";
@@ -42,11 +42,11 @@ export async function watchRun(
     for (;;) {
       // The flow run is read first: once it has ended, its task runs have too, and the next read shows them so.
       run = await getFlowRun(cloud, flowRunId);
-      for (const row of await reader()) {
-        if (!parameters.has(row.taskSlug)) view.update(taskChange(row));
-      }
-      view.update(flowChange(run));
-      if (isFinishedName(run.state) || signal.aborted) return run;
+      const ended = isFinishedName(run.state);
+      const changed = (await reader()).filter(({ taskSlug }) => !parameters.has(taskSlug)).map(taskChange);
+      const changes = ended ? [...changed, flowChange(run)] : [flowChange(run), ...changed];
+      for (const change of changes) view.update(change);
+      if (ended || signal.aborted) return run;
       const watchedMs = Date.now() - begunAt;
       if (!explained && watchedMs > EXPLAIN_WAIT_AFTER_MS && isWaiting(run)) {
         view.say(await explainWait(cloud, run));
@@ -78,27 +78,19 @@ function changedTaskRuns(cloud: Cloud, flowRunId: string): () => Promise<TaskRun
       if (rows.length < PAGE_ROWS) break;
     }
     if (newest > 0) since = new Date(newest - OVERLAP_MS).toISOString();
-    return changed.sort((a, b) => (a.updatedAt < b.updatedAt ? -1 : 1));
+    return changed.sort((a, b) => ((a.stateAt ?? a.updatedAt) < (b.stateAt ?? b.updatedAt) ? -1 : 1));
   };
 }
 
-function taskChange(row: TaskRunRow) {
-  const { taskSlug, mapIndex, message, runCount, startAt, endAt, updatedAt } = row;
-  return { taskSlug, mapIndex, state: row.state ?? "Pending", message, runCount, startAt, endAt, at: updatedAt };
+function taskChange(row: TaskRunRow): RunChange {
+  const { taskSlug, mapIndex, message, runCount, mapCount, startAt, endAt } = row;
+  const state = row.state ?? "Pending";
+  return { taskSlug, mapIndex, state, message, runCount, mapCount, startAt, endAt, at: row.stateAt ?? row.updatedAt };
 }
 
-function flowChange(run: FlowRunRow) {
-  const at = new Date().toISOString();
-  return {
-    taskSlug: null,
-    mapIndex: -1,
-    state: run.state ?? "Pending",
-    message: run.message,
-    runCount: null,
-    startAt: run.startAt,
-    endAt: run.endAt,
-    at,
-  };
+function flowChange({ state, message, startAt, endAt, stateAt, createdAt }: FlowRunRow): RunChange {
+  const none = { taskSlug: null, mapIndex: -1, runCount: null, mapCount: null };
+  return { ...none, state: state ?? "Pending", message, startAt, endAt, at: stateAt ?? createdAt };
 }
 
 const isWaiting = (run: FlowRunRow): boolean =>

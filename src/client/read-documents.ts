@@ -1,4 +1,4 @@
-const FLOW_RUN_FIELDS = `id name flow_id state state_message labels parameters times_resurrected created
+const FLOW_RUN_FIELDS = `id name flow_id state state_message state_timestamp labels parameters times_resurrected created
   scheduled_start_time start_time end_time flow { name version project { name } } agent { name }`;
 
 /**
@@ -22,7 +22,7 @@ export const readDocuments = {
   taskRuns: `query($flowRun: UUID!, $states: [String!], $since: DateTime, $limit: Int, $offset: Int) {
     task_run(where: {flow_run_id: {_eq: $flowRun}, state: {_in: $states}, updated: {_gte: $since}},
              order_by: [{start_time: asc}, {map_index: asc}, {id: asc}], limit: $limit, offset: $offset) {
-      id map_index version state state_message serialized_state start_time end_time updated task { name slug } } }`,
+      id map_index version state state_message state_timestamp serialized_state start_time end_time updated task { name slug } } }`,
   logs: `query($flowRun: UUID!, $levels: [String!], $limit: Int) {
     log(where: {flow_run_id: {_eq: $flowRun}, level: {_in: $levels}}, order_by: [{timestamp: desc}, {id: desc}], limit: $limit) {
       timestamp level name message task_run_id } }`,

@@ -19,6 +19,8 @@ export interface FlowRunRow {
   parameters: Record<string, unknown>;
   agent: string | null;
   timesResurrected: number;
+  /** When it entered its state. */
+  stateAt: string | null;
   createdAt: string;
   scheduledStartAt: string;
   startAt: string | null;
@@ -34,8 +36,12 @@ export interface TaskRunRow {
   version: number;
   state: string | null;
   message: string | null;
-  /** How often it has run, as far as its state tells: known while it waits for its next try. */
+  /** How often it has run, this time included, as far as its state tells. */
   runCount: number | null;
+  /** For a mapped task: how many children it has. */
+  mapCount: number | null;
+  /** When it entered its state. */
+  stateAt: string | null;
   startAt: string | null;
   endAt: string | null;
   updatedAt: string;
@@ -96,6 +102,7 @@ interface WireFlowRun {
   flow_id: string;
   state: string | null;
   state_message: string | null;
+  state_timestamp: string | null;
   labels: unknown;
   parameters: Record<string, unknown>;
   times_resurrected: number;
@@ -121,6 +128,7 @@ function toFlowRunRow(row: WireFlowRun): FlowRunRow {
     parameters: row.parameters,
     agent: row.agent?.name ?? null,
     timesResurrected: row.times_resurrected,
+    stateAt: row.state_timestamp,
     createdAt: row.created,
     scheduledStartAt: row.scheduled_start_time,
     startAt: row.start_time,
@@ -149,18 +157,23 @@ export async function listTaskRuns(
     version: row.version,
     state: row.state,
     message: row.state_message,
-    runCount: typeof row.serialized_state?.run_count === "number" ? row.serialized_state.run_count : null,
+    runCount: numberOf(row.serialized_state?.run_count),
+    mapCount: numberOf(row.serialized_state?.n_map_states),
+    stateAt: row.state_timestamp,
     startAt: row.start_time,
     endAt: row.end_time,
     updatedAt: row.updated,
   }));
 }
+const numberOf = (value: unknown): number | null => (typeof value === "number" ? value : null);
+
 interface WireTaskRun {
   id: string;
   map_index: number;
   version: number;
   state: string | null;
   state_message: string | null;
+  state_timestamp: string | null;
   serialized_state: WireState | null;
   start_time: string | null;
   end_time: string | null;

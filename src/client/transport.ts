@@ -58,14 +58,9 @@ export function openPoolTransport(endpoint: URL): Transport {
       return { status: answer.statusCode, contentType: header(answer, "content-type"), text: await answer.body.text() };
     },
     async stream({ body, headers }, signal) {
-      const answer = await pool.request({
-        method: "POST",
-        path,
-        headers,
-        body,
-        signal,
-        bodyTimeout: STREAM_SILENCE_MS,
-      });
+      const { pathname } = streamEndpoint(endpoint);
+      const timeout = { bodyTimeout: STREAM_SILENCE_MS };
+      const answer = await pool.request({ method: "POST", path: pathname, headers, body, signal, ...timeout });
       if (answer.statusCode < 200 || answer.statusCode >= 300) {
         return { status: answer.statusCode, body: undefined, text: await answer.body.text() };
       }

@@ -1,7 +1,5 @@
 import { hostname } from "node:os";
 import type { Command } from "commander";
-import { LocalAgent } from "../../agent/index.js";
-import { openCloud } from "../../client/cloud-client.js";
 import { resolveCloud } from "../../client/config.js";
 import { type Context, collect, type Host, usage, wholeNumber, withShared } from "../command.js";
 import { onStopSignals } from "../signals.js";
@@ -46,6 +44,10 @@ export function addAgentCommands(program: Command, host: Host): void {
 }
 
 async function startLocal(context: Context, options: StartOptions): Promise<void> {
+  const [{ LocalAgent }, { openCloud }] = await Promise.all([
+    import("../../agent/index.js"),
+    import("../../client/cloud-client.js"),
+  ]);
   const env = readEnv(options.env, context.env);
   const labels = [...(options.hostnameLabel ? [hostname()] : []), ...options.label];
   const { url, token, source } = resolveCloud(context.url === undefined ? {} : { url: context.url }, context.env);

@@ -1,5 +1,4 @@
 import type { Command } from "commander";
-import { openCloud } from "../../client/cloud-client.js";
 import { loginFile, readLogins, removeLogin, resolveCloud, resolveUrl, saveLogin } from "../../client/config.js";
 import { MillraceError } from "../../core/errors.js";
 import { askSecret } from "../ask.js";
@@ -34,16 +33,11 @@ async function login(context: Context, options: { token?: string }): Promise<voi
   const token = options.token ?? (await askSecret(`Token for ${url}: `, context.stderr));
   if (token.trim() === "") throw usage("No token was given.", "Paste it at the prompt, pipe it in, or pass --token.");
   const resolved = resolveCloud({ url, token }, context.env);
-  const cloud = openCloud({ url: resolved.url, token: resolved.token, tries: 3 });
-  try {
-    const { name, scope } = await cloud.authInfo();
-    saveLogin(resolved, context.env);
-    context.say(`Logged in to ${resolved.url} with the token "${name ?? "without a name"}" (scope ${scope}).`);
-    context.answer({ url: resolved.url, name, scope });
-    if (context.env.MILLRACE_API_TOKEN) context.note("MILLRACE_API_TOKEN is set: it is used in place of the login.");
-  } finally {
-    await cloud.close();
-  }
+  const { name, scope } = await withCloud(context, (cloud) => cloud.authInfo(), resolved);
+  saveLogin(resolved, context.env);
+  context.say(`Logged in to ${url} with the token "${name ?? "without a name"}" (scope ${scope}).`);
+  context.answer({ url, name, scope });
+  if (context.env.MILLRACE_API_TOKEN) context.note("MILLRACE_API_TOKEN is set: it is used in place of the login.");
 }
 
 async function status(context: Context): Promise<void> {

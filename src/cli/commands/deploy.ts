@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { type Deployment, deployModule } from "../../deploy/deploy.js";
+import type { Deployment } from "../../deploy/deploy.js";
 import { type Context, collect, type Host, withCloud, withShared } from "../command.js";
 
 interface DeployOptions {
@@ -23,6 +23,7 @@ export function addDeployCommand(program: Command, host: Host): void {
 }
 
 async function deploy(context: Context, options: DeployOptions, file: string): Promise<void> {
+  const { deployModule } = await import("../../deploy/deploy.js");
   const deployments = await withCloud(context, (cloud) =>
     deployModule(file, options.project, {
       cloud,

@@ -5,7 +5,6 @@ import { type Context, collect, type ExitCode, type Host, usage, withCloud, with
 import { isFinishedName, isSuccessName } from "../live-run.js";
 import { readParameters } from "../parameters.js";
 import { stateText } from "../print.js";
-import { runFile } from "../run-file.js";
 import { onStopSignals } from "../signals.js";
 import { printable } from "../text.js";
 import { watchRun } from "../watch-run.js";
@@ -51,6 +50,7 @@ async function run(context: Context, options: RunOptions, file: string | undefin
       "Deploy the file and run it by --name and --project.",
     );
   }
+  const { runFile } = await import("../run-file.js");
   return runFile(context, { file, flowName: options.name, runName: options.runName, parameters });
 }
 

@@ -3,12 +3,12 @@ import type { Command } from "commander";
 import { readLogins, saveLogin } from "../../client/config.js";
 import { isMillraceError } from "../../core/errors.js";
 import { millraceHome } from "../../core/home.js";
-import { DEFAULT_PORT, type Server, startServer } from "../../server/index.js";
+import type { Server } from "../../server/index.js";
 import { type Context, type Host, wholeNumber, withShared } from "../command.js";
 import { onStopSignals } from "../signals.js";
 
 interface StartOptions {
-  port: number;
+  port?: number;
   host: string;
   allowRemote?: boolean;
   database?: string;
@@ -24,7 +24,11 @@ export function addServerCommands(program: Command, host: Host): void {
       cloud: false,
     },
   )
-    .option("--port <number>", "port to listen on; 0 takes a free one", wholeNumber("--port", 0, 65_535), DEFAULT_PORT)
+    .option(
+      "--port <number>",
+      "port to listen on; 0 takes a free one (default: 4200)",
+      wholeNumber("--port", 0, 65_535),
+    )
     .option("--host <address>", "address to listen on", "127.0.0.1")
     .option("--allow-remote", "listen where other machines can reach it; put a TLS proxy before it")
     .option("--database <path>", "SQLite file (default: millrace.db in MILLRACE_HOME, which is ~/.millrace)")
@@ -34,6 +38,8 @@ export function addServerCommands(program: Command, host: Host): void {
 
 /** Runs until SIGINT or SIGTERM. */
 async function start(context: Context, options: StartOptions): Promise<void> {
+  // Each command loads only what it needs: the Cloud's half of the package is the larger one.
+  const { startServer } = await import("../../server/index.js");
   const database = options.database ?? join(millraceHome(context.env), "millrace.db");
   let stopped = false;
   let wake = () => {};
@@ -45,7 +51,7 @@ async function start(context: Context, options: StartOptions): Promise<void> {
   try {
     const server = await startServer({
       database,
-      port: options.port,
+      ...(options.port === undefined ? {} : { port: options.port }),
       host: options.host,
       allowRemote: options.allowRemote ?? false,
     });
