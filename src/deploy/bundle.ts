@@ -17,6 +17,8 @@ export interface BundleRequest {
   projectFolder: string;
   /** Packages that the author wants outside. */
   external: readonly string[];
+  /** Take only the author's own files in, and load every package from where it is installed. Default false. */
+  packagesInPlace?: boolean;
 }
 
 export interface Bundled {
@@ -38,8 +40,9 @@ export interface Bundled {
  *
  * @throws BUNDLE_FAILED, naming file, line and source line; PACKAGE_NOT_FOUND
  */
-export async function bundleModule({ entry, projectFolder, external }: BundleRequest): Promise<Bundled> {
-  const packages = new ExternalPackages(projectFolder, external);
+export async function bundleModule(request: BundleRequest): Promise<Bundled> {
+  const { entry, projectFolder, external } = request;
+  const packages = new ExternalPackages(projectFolder, external, request.packagesInPlace);
   try {
     const { outputFiles } = await build({
       absWorkingDir: projectFolder,

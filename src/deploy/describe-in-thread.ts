@@ -9,21 +9,11 @@ import { workerFile } from "../threads/worker-file.js";
 const LOAD_LIMIT_MS = 60_000;
 /** So much of what the module prints is kept, to be shown when it fails. */
 const MAX_PRINTED_CHARS = 4_000;
-/** Variables that loading may see; the rest of the environment is the deployer's own. */
+/** Variables that loading may see: those that agents hand on to flow code. The rest of the environment is the deployer's own. */
 const HARMLESS = [
-  "PATH",
-  "HOME",
-  "USER",
-  "LANG",
-  "LC_ALL",
-  "TZ",
-  "TMPDIR",
-  "TEMP",
-  "TMP",
-  "SYSTEMROOT",
-  "USERPROFILE",
-  "NODE_ENV",
-  "MILLRACE_HOME",
+  ...["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TMP", "TEMP"],
+  ...["NODE_ENV", "MILLRACE_HOME", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"],
+  ...["SYSTEMROOT", "SYSTEMDRIVE", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "PATHEXT", "COMSPEC"],
 ];
 
 export interface DescribeOptions {
@@ -101,8 +91,11 @@ function firstAnswer(worker: Worker, limitMs: number, printed: () => string): Pr
 }
 
 function harmlessEnvironment(): Record<string, string> {
+  const isHarmless = (name: string) => HARMLESS.includes(name.toUpperCase()) || name.startsWith("LC_");
   return Object.fromEntries(
-    HARMLESS.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+    Object.entries(process.env).flatMap(([name, value]) =>
+      value !== undefined && isHarmless(name) ? [[name, value]] : [],
+    ),
   );
 }
 

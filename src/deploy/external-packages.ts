@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, realpathSync } from "node:fs";
 import { isBuiltin } from "node:module";
 import { join, relative, resolve, sep } from "node:path";
+import { pathToFileURL } from "node:url";
 import type { OnResolveArgs, OnResolveResult, Plugin, PluginBuild } from "esbuild";
 import type { ExternalPackage } from "../codec/saved-flow.js";
 import { MillraceError } from "../core/errors.js";
@@ -12,12 +13,15 @@ const ASKED = Symbol("asked by external packages");
 
 /** The packages that stay outside one bundle: those the author lists, and those found to carry native code. */
 export class ExternalPackages {
+  /** Leave every package where it is, to be loaded from there: for a bundle that is loaded once and not kept. */
+  readonly inPlace: boolean;
   readonly #found = new Map<string, ExternalPackage & { folder: string }>();
   readonly #native = new Map<string, boolean>();
   readonly #projectFolder: string;
   readonly #wanted: ReadonlySet<string>;
 
-  constructor(projectFolder: string, wanted: readonly string[]) {
+  constructor(projectFolder: string, wanted: readonly string[], inPlace = false) {
+    this.inPlace = inPlace;
     this.#projectFolder = projectFolder;
     this.#wanted = new Set(wanted);
   }
@@ -112,6 +116,12 @@ async function resolvePackage(
   const folder = packageFolder(found.path);
   // A package of the same repository, reached by a link or by the paths of a tsconfig, is the author's own code.
   if (folder === undefined) return ownModule(found);
+  if (packages.inPlace) {
+    return {
+      path: kind === "import-statement" || kind === "dynamic-import" ? pathToFileURL(found.path).href : found.path,
+      external: true,
+    };
+  }
   if (!packages.isNative(folder)) return undefined;
   packages.add(name, args.resolveDir);
   return { path, external: true };

@@ -67,7 +67,7 @@ async function bundleAndDescribe(
   options: DescribeOptions,
 ): Promise<{ bundled: Bundled; flows: DescribedFlow[] }> {
   const first = await attempt(module, external, options);
-  const { flows } = first.done ?? { flows: await describeUnbundled(module, options, first.failure) };
+  const { flows } = first.done ?? { flows: await describeInPlace(module, options, first.failure) };
   const listed = new Set([...external, ...flows.flatMap((each) => each.options.external)]);
   if (listed.size === new Set(external).size) {
     if (first.done) return first.done;
@@ -105,17 +105,20 @@ async function describeBundle(
   }
 }
 
-/** Where bundling fails, the flow may say itself which package is to stay outside: it is asked as Node alone can load it. */
-async function describeUnbundled(
-  { entry, flowName }: Module,
-  options: DescribeOptions,
-  failure: unknown,
-): Promise<DescribedFlow[]> {
-  if (!isMillraceError(failure, "BUNDLE_FAILED") && !isMillraceError(failure, "FLOW_LOAD_FAILED")) throw failure;
+/**
+ * Where a package cannot be bundled, the flow may list it: it is asked with all packages loaded from where they are
+ * installed, which needs this machine and is good for nothing else.
+ */
+async function describeInPlace(module: Module, options: DescribeOptions, failure: unknown): Promise<DescribedFlow[]> {
+  // A module that hangs or exits does so again.
+  const threw = isMillraceError(failure, "FLOW_LOAD_FAILED") && failure.cause !== undefined;
+  if (!threw && !isMillraceError(failure, "BUNDLE_FAILED")) throw failure;
+  const { entry, projectFolder } = module;
   try {
-    return await describeInThread({ bundleFile: entry, ...(flowName === undefined ? {} : { flowName }) }, options);
+    const bundled = await bundleModule({ entry, projectFolder, external: [], packagesInPlace: true });
+    return await describeBundle(module, bundled, options);
   } catch {
-    // The first failure says more: the module may be in a form that needs bundling.
+    // It was no package's fault: the first failure is the one to mend.
     throw failure;
   }
 }

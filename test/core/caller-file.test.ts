@@ -1,17 +1,8 @@
-import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import t from "tap";
 import { callerFile } from "../../src/core/caller-file.js";
-import { userProject } from "../helpers/fixture.js";
-
-const run = promisify(execFile);
-
-async function sourceFileIn(folder: string, ...args: string[]): Promise<string> {
-  const { stdout } = await run(process.execPath, args, { cwd: folder, env: { ...process.env, NODE_OPTIONS: "" } });
-  return stdout.trim();
-}
+import { runProgram, userProject } from "../helpers/fixture.js";
 
 const printed = 'console.log(flow("f", () => task("t", () => 1)()).definition.sourceFile);';
 const esm = `import { flow, task } from "millrace";\n${printed}\n`;
@@ -26,15 +17,15 @@ const kinds: Record<string, string> = {
 for (const [file, text] of Object.entries(kinds)) {
   t.test(`the caller of flow() is known in ${file}`, async (t) => {
     const folder = await userProject(t, { [file]: text });
-    t.equal(await sourceFileIn(folder, file), join(folder, file));
-    t.equal(await sourceFileIn(folder, "--enable-source-maps", file), join(folder, file), "with source maps too");
+    t.equal(await runProgram(folder, file), join(folder, file));
+    t.equal(await runProgram(folder, "--enable-source-maps", file), join(folder, file), "with source maps too");
   });
 }
 
 t.test("code without a file has no caller's file", async (t) => {
   const folder = await userProject(t, {});
-  t.equal(await sourceFileIn(folder, "--input-type=module", "-e", esm), "undefined");
-  t.equal(await sourceFileIn(folder, "-e", `import("millrace").then(({ flow, task }) => { ${printed} })`), "undefined");
+  t.equal(await runProgram(folder, "--input-type=module", "-e", esm), "undefined");
+  t.equal(await runProgram(folder, "-e", `import("millrace").then(({ flow, task }) => { ${printed} })`), "undefined");
 });
 
 t.test("looking leaves stack traces as they were", async (t) => {

@@ -1,7 +1,5 @@
-import { execFile } from "node:child_process";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import t from "tap";
 import { toFlowSpec } from "../../src/core/flow-spec.js";
 import { parameter } from "../../src/core/parameter.js";
@@ -12,17 +10,12 @@ import { saveFlow, saveModule } from "../../src/deploy/save.js";
 import { readSavedFlow } from "../../src/execute/load-saved-flow.js";
 import { loadFlow } from "../../src/load-flow.js";
 import { build } from "../helpers/build.js";
-import { fixture, userProject } from "../helpers/fixture.js";
+import { fixture, runProgram, userProject } from "../helpers/fixture.js";
 import { temporaryHome } from "../helpers/home.js";
 
 const home = await temporaryHome(t);
-const run = promisify(execFile);
-
-/** Runs a user's program in its folder; what it prints is JSON. */
-async function runProgram(folder: string, ...args: string[]): Promise<unknown> {
-  const { stdout } = await run(process.execPath, args, { cwd: folder, env: { ...process.env, NODE_OPTIONS: "" } });
-  return JSON.parse(stdout);
-}
+const ask = async (folder: string, ...args: string[]): Promise<unknown> =>
+  JSON.parse(await runProgram(folder, ...args));
 
 t.test("a module's flow is saved by default in the Millrace home, and once while it stays the same", async (t) => {
   const [one] = await saveModule(fixture("hello.ts"));
@@ -54,7 +47,7 @@ const kinds: Record<string, string> = {
 for (const [file, text] of Object.entries(kinds)) {
   t.test(`a flow saves itself out of ${file}, and can be loaded from the file`, async (t) => {
     const folder = await userProject(t, { [file]: text });
-    const saved = (await runProgram(folder, file)) as { path: string; hash: string };
+    const saved = (await ask(folder, file)) as { path: string; hash: string };
     t.equal(saved.path, join(folder, "out.millrace"));
     const flow = await loadFlow(saved.path);
     const run = await flow.run();
@@ -68,14 +61,14 @@ t.test("a flow made by a factory in another file is saved by the file that uses 
     "factory.mjs": `import { flow, task } from "millrace";\nconst say = task("say", (text) => text);\nexport function makeFlow(name) {\n  return flow(name, () => say(name));\n}\n`,
     "flows.mjs": `import { makeFlow } from "./factory.mjs";\nconst f = makeFlow("made");\nawait f.save("out.millrace")${print};\n`,
   });
-  await runProgram(folder, "flows.mjs");
+  await ask(folder, "flows.mjs");
   t.equal((await readSavedFlow(join(folder, "out.millrace"))).manifest.entry, "flows.mjs");
 });
 
 t.test("a flow that no file defines cannot be saved", async (t) => {
   const folder = await userProject(t, {});
   const program = `import("millrace").then(({ flow, task }) => flow("f", () => task("t", () => 1)()).save()).catch(({ code, hint }) => console.log(JSON.stringify({ code, hint })))`;
-  t.match(await runProgram(folder, "-e", program), { code: "FLOW_SOURCE_UNKNOWN", hint: /module of its own/ });
+  t.match(await ask(folder, "-e", program), { code: "FLOW_SOURCE_UNKNOWN", hint: /module of its own/ });
 });
 
 t.test("a flow that its module does not define whenever it is loaded is refused", async (t) => {
@@ -100,14 +93,14 @@ t.test("a flow whose build depends on time or environment is refused", async (t)
     "clock.mjs": `import { flow, task } from "millrace";\nconst t = task("t", (at) => at);\nconst f = flow("f", () => t(Date.now() + performance.now()));\nawait f.save("x").catch(({ code, message, hint }) => console.log(JSON.stringify({ code, message, hint })));\n`,
     "region.mjs": `import { flow, task } from "millrace";\nconst t = task("t", (at) => at);\nconst f = flow("f", () => { for (const each of (process.env.ORDER_REGIONS ?? "north").split(",")) t(each); });\nawait f.save("x").catch(({ code, message, hint }) => console.log(JSON.stringify({ code, message, hint })));\n`,
   });
-  t.match(await runProgram(folder, "clock.mjs"), {
+  t.match(await ask(folder, "clock.mjs"), {
     code: "TASK_IDS_CHANGED",
     message: /arguments changed\s+t-1/,
     hint: /time, randomness/,
   });
   process.env.ORDER_REGIONS = "north,south";
   t.teardown(() => delete process.env.ORDER_REGIONS);
-  t.match(await runProgram(folder, "region.mjs"), { code: "TASK_IDS_CHANGED", message: /removed\s+t-2/ });
+  t.match(await ask(folder, "region.mjs"), { code: "TASK_IDS_CHANGED", message: /removed\s+t-2/ });
 });
 
 t.test("constants that hold code are not taken for a change", async (t) => {
@@ -146,7 +139,7 @@ t.test("a module that exits or never comes to its end does not take this process
     code: "FLOW_LOAD_FAILED",
     message: /exit code 64.*usage: give me an argument/s,
   });
-  await t.rejects(describeInThread({ bundleFile: fixture("bad/waits-for-ever.ts") }, { limitMs: 400 }), {
+  await t.rejects(describeInThread({ bundleFile: fixture("bad/waits-for-ever.mjs") }, { limitMs: 400 }), {
     code: "FLOW_LOAD_FAILED",
     message: /not loaded within 0\.4 s/,
   });

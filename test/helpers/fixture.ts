@@ -1,7 +1,9 @@
+import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 
 /** The repository's folder, seen from the compiled tests. */
 export const repository = fileURLToPath(new URL("../../../", import.meta.url));
@@ -32,4 +34,14 @@ export async function userProject(t: Teardown, files: Record<string, string>): P
     await writeFile(join(folder, path), text);
   }
   return folder;
+}
+
+/** Older versions of Node take TypeScript only when asked to. */
+const takesTypeScript = process.features.typescript ? [] : ["--experimental-strip-types"];
+
+/** Runs a user's program in its folder and returns what it prints; rejects when it fails. */
+export async function runProgram(folder: string, ...args: string[]): Promise<string> {
+  const env = { ...process.env, NODE_OPTIONS: "" };
+  const { stdout } = await promisify(execFile)(process.execPath, [...takesTypeScript, ...args], { cwd: folder, env });
+  return stdout.trim();
 }
