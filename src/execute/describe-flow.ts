@@ -3,16 +3,10 @@ import type { SavedFlowOptions } from "../codec/saved-flow.js";
 import { definedSoFar } from "../core/definitions.js";
 import { MillraceError } from "../core/errors.js";
 import type { FlowDefinition } from "../core/flow-definition.js";
-import { type FlowSpec, hashFlowSpec, toFlowSpec } from "../core/flow-spec.js";
+import { toFlowSpec } from "../core/flow-spec.js";
 import type { DescribedFlow, DescribeRequest } from "../threads/messages.js";
 import { importFlows, pickFlow } from "./import-flows.js";
 import { loadSavedFlow } from "./load-saved-flow.js";
-
-/** The flow as the Cloud registers it, and its hash. */
-export function specOf(flow: FlowDefinition): { spec: FlowSpec; specHash: string } {
-  const spec = toFlowSpec(flow);
-  return { spec, specHash: hashFlowSpec(spec) };
-}
 
 /** What `workers/describe-flow` does: load what is asked for into this thread, and say what flows it builds. */
 export async function describeFlows(request: DescribeRequest): Promise<DescribedFlow[]> {
@@ -28,7 +22,7 @@ export function describeAtExit({ flowName, savedFlowFile }: DescribeRequest): De
 }
 
 function describe(flow: FlowDefinition): DescribedFlow {
-  return { spec: specOf(flow).spec, options: optionsOf(flow) };
+  return { spec: toFlowSpec(flow), options: optionsOf(flow) };
 }
 
 async function loadForDescription({

@@ -3,9 +3,8 @@ import { pathToFileURL } from "node:url";
 import { decodeSavedFlow, type FlowManifest, MAX_SAVED_FLOW_BYTES, type SavedFlow } from "../codec/saved-flow.js";
 import { isMillraceError, MillraceError } from "../core/errors.js";
 import type { FlowDefinition } from "../core/flow-definition.js";
-import type { FlowSpec } from "../core/flow-spec.js";
+import { type FlowSpec, hashFlowSpec, toFlowSpec } from "../core/flow-spec.js";
 import { unpackBundle } from "../storage/unpack.js";
-import { specOf } from "./describe-flow.js";
 import { importFlows, pickFlow } from "./import-flows.js";
 
 /** A saved flow whose code was loaded into this thread. */
@@ -80,5 +79,6 @@ async function load(saved: SavedFlow): Promise<LoadedFlow> {
   const file = await unpackBundle({ hash, bundle, external, projectFolder });
   const flows = await importFlows(pathToFileURL(file), spec.name);
   const flow = pickFlow(flows, spec.name, manifest.entry);
-  return { manifest, hash, flow, ...specOf(flow) };
+  const built = toFlowSpec(flow);
+  return { manifest, hash, flow, spec: built, specHash: hashFlowSpec(built) };
 }
