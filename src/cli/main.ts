@@ -83,6 +83,16 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
+/** No command ends by having nothing left to wait for; without this, such an end would look like success. */
+let emptied = 0;
+process.on("beforeExit", () => {
+  emptied += 1;
+  // One more turn: another listener, as that of a local run, may have brought the command on.
+  if (emptied === 1) return void setImmediate(() => {});
+  process.stderr.write("INTERNAL: the command waits for something that cannot happen any more.\n");
+  process.exit(2);
+});
+
 const exitCode = await runCommandLine(process.argv.slice(2));
 // Output to a pipe may still be on its way; code of a flow that was run here may have left timers behind.
 process.stdout.write("", () => process.stderr.write("", () => process.exit(exitCode)));

@@ -37,13 +37,14 @@ export async function runFile(context: Context, request: RunFileRequest): Promis
     } else process.kill(process.pid, "SIGKILL");
   });
   const terminal = context.json ? context.stderr : context.stdout;
+  const stuck = noticeStuck(flow.name);
   const live = new LiveRun(
     `Flow "${printable(flow.name)}"`,
     flow.tasks.filter(({ kind }) => kind === "task").map(({ slug }) => slug),
   );
   const view = openLiveView(live, terminal);
   try {
-    const outcome = await runHere(flow, request, stop.signal, view);
+    const outcome = await Promise.race([runHere(flow, request, stop.signal, view), stuck.noticed]);
     view.end();
     return report(context, flow, outcome);
   } catch (error) {
@@ -51,7 +52,21 @@ export async function runFile(context: Context, request: RunFileRequest): Promis
     throw error;
   } finally {
     stopListening();
+    stuck.end();
   }
+}
+
+/** Rejects when the run is not over and nothing is left that could bring it on: Node would end without a word. */
+function noticeStuck(flowName: string): { noticed: Promise<never>; end(): void } {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const notice = () => {
+    const message = `The code of flow "${flowName}" waits for a promise that nothing can settle any more.`;
+    const hint =
+      "No timer, connection or file is open that could settle it: look for a promise that is never resolved.";
+    reject(new MillraceError("WORKER_UNCAUGHT", message, { hint }));
+  };
+  process.once("beforeExit", notice);
+  return { noticed: promise, end: () => process.off("beforeExit", notice) };
 }
 
 function runHere(
