@@ -19,6 +19,8 @@ export interface OpenCloudOptions {
   fetch?: typeof globalThis.fetch;
   /** How often a request is tried in all while the Cloud does not answer. Default 6, which is over within 10 s. */
   tries?: number;
+  /** How long one try may take, in milliseconds. Default 15,000. */
+  timeoutMs?: number;
 }
 
 /**
@@ -34,7 +36,13 @@ export interface OpenCloudOptions {
  */
 export function openCloud(options: OpenCloudOptions): Cloud {
   const url = normalizeUrl(options.url, "The Cloud's address");
-  const http = openHttp({ url, token: options.token, fetch: options.fetch, tries: options.tries });
+  const http = openHttp({
+    url,
+    token: options.token,
+    fetch: options.fetch,
+    tries: options.tries,
+    timeoutMs: options.timeoutMs,
+  });
   return {
     url,
     ...accessSide(http),

@@ -2,13 +2,14 @@ import { ClientError, GraphQLClient } from "graphql-request";
 import { badAnswer, mayRepeat, NoAnswer, toCloudError } from "./cloud-error.js";
 import type { Operation } from "./documents.js";
 import { DEFAULT_TRIES, withRetries } from "./retry.js";
-import { type Answer, fetchTransport, openPoolTransport, type Transport } from "./transport.js";
+import { type Answer, fetchTransport, openPoolTransport, REQUEST_TIMEOUT_MS, type Transport } from "./transport.js";
 
 export interface HttpOptions {
   url: string;
   token: string | undefined;
   fetch: typeof fetch | undefined;
   tries: number | undefined;
+  timeoutMs: number | undefined;
 }
 
 /** GraphQL over HTTP, with retries and with errors that say what to do. */
@@ -23,7 +24,10 @@ export interface Http {
 
 export function openHttp(options: HttpOptions): Http {
   const endpoint = toEndpoint(options.url);
-  const transport = options.fetch ? fetchTransport(endpoint, options.fetch) : openPoolTransport(endpoint);
+  const timeoutMs = options.timeoutMs ?? REQUEST_TIMEOUT_MS;
+  const transport = options.fetch
+    ? fetchTransport(endpoint, timeoutMs, options.fetch)
+    : openPoolTransport(endpoint, timeoutMs);
   const headers: Record<string, string> = {
     "content-type": "application/json",
     accept: "application/graphql-response+json, application/json",

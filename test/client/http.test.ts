@@ -11,7 +11,11 @@ import {
 } from "../helpers/answering-server.js";
 import { eventually } from "../helpers/eventually.js";
 
-async function cloudAt(t: Tap, answering: Answering, options: { tries?: number; fetch?: typeof fetch } = {}) {
+async function cloudAt(
+  t: Tap,
+  answering: Answering,
+  options: { tries?: number; timeoutMs?: number; fetch?: typeof fetch } = {},
+) {
   const server = await startAnsweringServer(answering);
   const cloud = openCloud({ url: server.url, token: "t0ken", ...options });
   t.teardown(async () => {
@@ -110,6 +114,27 @@ t.test("a connection that breaks in the middle of an answer is made anew", async
   });
   await cloud.hello();
   t.equal(calls, 2);
+});
+
+for (const own of [undefined, fetch]) {
+  const over = own ? "a fetch of the caller's own" : "our connections";
+  t.test(`over ${over}, an answer that never comes is asked for again`, async (t) => {
+    let calls = 0;
+    const answering: Answering = () => {
+      calls += 1;
+      return calls === 1 ? undefined : { hello: "there" };
+    };
+    const { cloud } = await cloudAt(t, answering, { timeoutMs: 100, ...(own ? { fetch: own } : {}) });
+    await cloud.hello();
+    t.equal(calls, 2);
+  });
+}
+
+t.test("a Cloud that takes requests and never answers is unreachable in the end", async (t) => {
+  const { cloud } = await cloudAt(t, () => undefined, { timeoutMs: 100, tries: 2 });
+  const error = await errorOf(cloud.hello());
+  t.equal(error.code, "CLOUD_UNREACHABLE");
+  t.match(error.message, /timeout/i);
 });
 
 t.test("a server that is stopped and started again is found by the same client", async (t) => {

@@ -40,6 +40,14 @@ export function addAgentCommands(program: Command, host: Host): void {
       wholeNumber("--drain", 0, 86_400),
       DEFAULT_DRAIN_SECONDS,
     )
+    .addHelpText(
+      "after",
+      `
+The token is read from the login file and is not in the agent's environment, nor in that of its flows. A token given by
+MILLRACE_API_TOKEN is taken out of the environment at the start, but the system goes on showing it in
+/proc/<pid>/environ to this user: prefer \`millrace auth login\`. Worker threads protect against accidents, not against
+malice: code of a flow runs as this user and can read this user's files, the login file among them.`,
+    )
     .action(host.action(startLocal));
 }
 
