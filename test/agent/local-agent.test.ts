@@ -1,0 +1,108 @@
+import { rm } from "node:fs/promises";
+import { hostname } from "node:os";
+import t from "tap";
+import { LocalAgent } from "../../src/agent/local-agent.js";
+import { openAgentBed } from "../helpers/agent-bed.js";
+import { eventually } from "../helpers/eventually.js";
+import { temporaryHome } from "../helpers/home.js";
+
+const home = await temporaryHome(t);
+
+t.test("an agent takes runs as they come, runs them in threads, and the Cloud has all states and logs", async (t) => {
+  const bed = await openAgentBed(t, home);
+  await bed.deploy("counts-runs");
+  const agent = bed.agent();
+  await agent.start();
+  const run = await bed.reached(await bed.create("counts-runs"));
+  t.equal(run.state, "Success");
+  t.match(await bed.taskRuns(run.flowRunId), [{ taskSlug: "count-1", state: "Success", version: 3 }]);
+  t.match(await bed.logs(run.flowRunId), [{ level: "INFO", message: /^run 1 on thread \d+/ }]);
+  await agent.stop();
+  t.match(bed.lines.join("\n"), /ended in Success/);
+});
+
+t.test("many runs at once: each is run once, on no more threads than the agent has", async (t) => {
+  const bed = await openAgentBed(t, home);
+  const ids = await Promise.all(Array.from({ length: 60 }, () => bed.create("hello")));
+  const agent = bed.agent({ once: true });
+  await agent.run();
+  for (const id of ids) t.equal((await bed.flowRun(id)).state, "Success");
+  t.equal(bed.lines.filter((line) => line.includes("ended in Success")).length, 60);
+});
+
+t.test("once: runs what is due and returns, also when nothing is", async (t) => {
+  const bed = await openAgentBed(t, home);
+  await bed.deploy("hello");
+  await bed.agent({ once: true }).run();
+  const id = await bed.create("hello");
+  await bed.agent({ once: true, mode: "inline" }).run();
+  t.equal((await bed.flowRun(id)).state, "Success");
+});
+
+t.test("a run that is due later is taken when it is due, without an event or a poll in between", async (t) => {
+  const bed = await openAgentBed(t, home);
+  const { flowId } = await bed.deploy("hello");
+  const agent = bed.agent();
+  await agent.start();
+  const dueAt = Date.now() + 700;
+  const id = await bed.cloud.createFlowRun({ flowId, scheduledStartAt: new Date(dueAt).toISOString() });
+  const run = await bed.reached(id);
+  t.ok(Date.parse(run.startAt!) >= dueAt, "not before");
+  t.ok(Date.parse(run.startAt!) < dueAt + 1_000, "and soon after");
+});
+
+t.test("an agent for one flow group leaves the others' runs alone", async (t) => {
+  const bed = await openAgentBed(t, home);
+  const { flowGroupId } = await bed.deploy("hello");
+  const other = await bed.create("counts-runs");
+  const own = await bed.create("hello");
+  await bed.agent({ once: true, flowGroupId }).run();
+  t.equal((await bed.flowRun(own)).state, "Success");
+  t.equal((await bed.flowRun(other)).state, "Scheduled");
+});
+
+t.test("inline, a run goes on this very thread", async (t) => {
+  const bed = await openAgentBed(t, home);
+  const id = await bed.create("counts-runs");
+  await bed.agent({ once: true, mode: "inline" }).run();
+  t.match(await bed.logs(id), [{ message: /on thread 0$/ }]);
+});
+
+t.test("a saved flow that is gone ends the run Failed, with a hint, and nothing was run", async (t) => {
+  const bed = await openAgentBed(t, home);
+  const { savedFlow } = await bed.deploy("sleeps");
+  const id = await bed.create("sleeps");
+  await rm(savedFlow.location);
+  await bed.agent({ once: true }).run();
+  const run = await bed.flowRun(id);
+  t.equal(run.state, "Failed");
+  t.match(run.message, /There is no saved flow at/);
+  t.match(await bed.logs(id), [{ level: "ERROR", message: /SAVED_FLOW_NOT_FOUND[\s\S]*deploy the flow again/ }]);
+  t.ok((await bed.taskRuns(id)).every(({ state }) => state === "Pending"));
+});
+
+t.test("labels: the hostname by default, in order and once each; an empty one is refused", async (t) => {
+  const bed = await openAgentBed(t, home);
+  t.same(new LocalAgent({ cloud: bed.cloud }).labels, [hostname()]);
+  t.same(new LocalAgent({ cloud: bed.cloud, labels: ["b", "a", "b "] }).labels, ["a", "b"]);
+  t.throws(() => new LocalAgent({ cloud: bed.cloud, labels: ["a", " "] }), { code: "AGENT_LABELS_INVALID" });
+});
+
+t.test("a Cloud that is not there at the start is an error at once", async (t) => {
+  const bed = await openAgentBed(t, home);
+  await bed.deploy("hello");
+  await bed.killServer();
+  await t.rejects(bed.agent().start(), { code: "CLOUD_UNREACHABLE" });
+  await bed.restartServer();
+});
+
+t.test("the signal stops the agent, and so does one that had fired before", async (t) => {
+  const bed = await openAgentBed(t, home);
+  await bed.deploy("hello");
+  const stop = new AbortController();
+  const running = bed.agent({ signal: stop.signal }).run();
+  await eventually(() => bed.lines.length > 0);
+  stop.abort();
+  await running;
+  await bed.agent({ signal: AbortSignal.abort() }).run();
+});
