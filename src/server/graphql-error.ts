@@ -30,7 +30,7 @@ export function requestError(code: RequestErrorCode, message: string, hint?: str
  */
 export function toWireError(error: unknown, log: Log): WireError {
   const place = error instanceof GraphQLErrorClass ? placeOf(error) : {};
-  const original = error instanceof GraphQLErrorClass ? error.originalError : error;
+  const original = causeOf(error);
   if (isMillraceError(original)) {
     const { code, hint, details, message } = original;
     // A value that could not be read names its variable only in GraphQL's own message.
@@ -38,7 +38,7 @@ export function toWireError(error: unknown, log: Log): WireError {
     const extensions = { code, ...(hint === undefined ? {} : { hint }), ...(details === undefined ? {} : { details }) };
     return { message: text, ...place, extensions };
   }
-  if (error instanceof GraphQLErrorClass && !original) {
+  if (error instanceof GraphQLErrorClass && original === undefined) {
     return { message: error.message, ...place, extensions: { code: "INPUT_INVALID", ...error.extensions } };
   }
   const id = randomUUID();
@@ -48,6 +48,13 @@ export function toWireError(error: unknown, log: Log): WireError {
     ...place,
     extensions: { code: "INTERNAL" },
   };
+}
+
+/** What a resolver or scalar threw; GraphQL wraps it, for a variable more than once. Undefined: the error is GraphQL's own. */
+function causeOf(error: unknown): unknown {
+  let at = error;
+  while (at instanceof GraphQLErrorClass) at = at.originalError;
+  return at;
 }
 
 function placeOf(error: GraphQLError): { locations?: unknown; path?: unknown } {

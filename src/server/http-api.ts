@@ -18,21 +18,23 @@ export function makeRequestListener(
 
 async function route(api: GraphqlApi, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const path = (request.url ?? "/").split("?")[0];
-  switch (path) {
-    case "/":
-    case "/graphql":
-    case "/graphql/":
-      return api.answer(request, response, await readBody(request));
-    case "/graphql/stream":
-      if (request.method !== "POST" && request.method !== "GET")
-        return answerJson(response, 405, { errors: [{ message: "Method not allowed." }] });
-      return api.stream(request, response, await readBody(request));
-    case "/health":
-      return answerJson(response, 200, { status: "ok", version });
-    default:
-      return answerJson(response, 404, { errors: [{ message: `There is nothing at ${path}.` }] });
+  if (path === "/health") return answerJson(response, 200, { status: "ok", version });
+  const answer = answerers[path ?? ""];
+  if (!answer) return answerJson(response, 404, { errors: [{ message: `There is nothing at ${path}.` }] });
+  if (request.method !== "POST" && request.method !== "GET") {
+    response.setHeader("allow", "GET, POST");
+    return answerJson(response, 405, { errors: [{ message: `${request.method} is not answered at ${path}.` }] });
   }
+  return api[answer](request, response, await readBody(request));
 }
+
+/** Prefect's client speaks to the root, people to /graphql. */
+const answerers: Record<string, keyof GraphqlApi> = {
+  "/": "answer",
+  "/graphql": "answer",
+  "/graphql/": "answer",
+  "/graphql/stream": "stream",
+};
 
 function answerJson(response: ServerResponse, status: number, value: unknown): void {
   const text = JSON.stringify(value);

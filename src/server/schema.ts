@@ -63,7 +63,7 @@ export function makeSchema(database: Pick<Database, "read" | "kind">): GraphQLSc
 
 function attach(schema: GraphQLSchema, root: string, resolvers: QueryResolvers | MutationResolvers): void {
   const type = schema.getType(root);
-  if (!isObjectType(type)) throw new TypeError(`The schema has no type ${root}.`);
+  if (!isObjectType(type)) throw new MillraceError("INTERNAL", `The schema has no type ${root}.`);
   const fields = type.getFields();
   for (const [name, resolve] of Object.entries(resolvers)) {
     const call = resolve as (input: unknown, context: RequestContext) => Promise<unknown>;
@@ -91,7 +91,7 @@ function setScalars(schema: GraphQLSchema): void {
   const parsers: Record<string, (value: unknown) => unknown> = { UUID: parseUuid, DateTime: makeInstantParser() };
   for (const [name, parse] of Object.entries(parsers)) {
     const type = schema.getType(name);
-    if (!isScalarType(type)) throw new TypeError(`The schema has no scalar ${name}.`);
+    if (!isScalarType(type)) throw new MillraceError("INTERNAL", `The schema has no scalar ${name}.`);
     type.parseValue = parse;
     // Literals are read as the same value would be in a variable.
     type.parseLiteral = (node) => parse("value" in node ? node.value : undefined);
