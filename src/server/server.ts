@@ -40,6 +40,8 @@ export interface Server {
   /** The first key, when this start made it; it is shown nowhere else. */
   readonly token: string | undefined;
   readonly database: Database;
+  /** How many subscriptions are open. */
+  readonly listeners: number;
   /** One round of the loops: expired leases, due runs, housekeeping. The server does it by itself; a test need not wait. */
   tick(): Promise<void>;
   /** Ends subscriptions, lets requests finish, and closes the database. Safe to call twice. */
@@ -50,6 +52,7 @@ export const DEFAULT_PORT = 4200;
 const DEFAULT_TICK_MS = 1_000;
 /** How long requests under way may take to finish when the server closes. */
 const CLOSE_GRACE_MS = 5_000;
+const CLOSE_LOOK_MS = 10;
 /** Longer than clients keep an idle connection, so that none is closed as it is used again. */
 const KEEP_ALIVE_MS = 75_000;
 /** A stream that did not report for so long is over, and its last batch will not be sent again. */
@@ -105,6 +108,9 @@ async function startOver(database: Database, host: string, options: ServerOption
     port,
     token,
     database,
+    get listeners() {
+      return events.listeners;
+    },
     tick: loops.tick,
     close: () => {
       closed ??= close();
@@ -172,9 +178,11 @@ function explainListen(error: NodeJS.ErrnoException, host: string, port: number)
 
 async function closeHttp(http: HttpServer): Promise<void> {
   const done = new Promise<void>((resolve) => http.close(() => resolve()));
-  http.closeIdleConnections();
+  // A connection whose answer has just ended stays open for the next request, and nobody closes it but us.
+  const idle = setInterval(() => http.closeIdleConnections(), CLOSE_LOOK_MS);
   const grace = setTimeout(() => http.closeAllConnections(), CLOSE_GRACE_MS);
   await done;
+  clearInterval(idle);
   clearTimeout(grace);
 }
 
