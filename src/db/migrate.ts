@@ -22,6 +22,9 @@ const APPLICATION_ID = 0x4d494c4c;
  * @throws DATABASE_TOO_NEW when the file is newer than the newest migration; DATABASE_FAILED when it is another program's
  */
 export function migrate(connection: SqliteConnection, target = migrations.length): void {
+  // Nothing of a file that is not ours is changed, its journal mode included.
+  readVersion(connection);
+  connection.exec("PRAGMA journal_mode = WAL");
   connection.exec("BEGIN IMMEDIATE");
   try {
     const version = readVersion(connection);
@@ -33,7 +36,7 @@ export function migrate(connection: SqliteConnection, target = migrations.length
     connection.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
     connection.exec("COMMIT");
   } catch (error) {
-    if (connection.inTransaction) connection.exec("ROLLBACK");
+    connection.rollback();
     throw error;
   }
 }

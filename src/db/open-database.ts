@@ -14,6 +14,8 @@ export interface DatabaseOptions {
    * flush a commit.
    */
   readonly synchronous?: "NORMAL" | "FULL";
+  /** How long a write waits for another process that holds the file, in milliseconds. Default 5,000. */
+  readonly busyTimeoutMs?: number;
 }
 
 /**
@@ -35,11 +37,10 @@ export function openDatabase(place: string, options: DatabaseOptions = {}): Data
       },
     );
   }
-  const synchronous = options.synchronous ?? "NORMAL";
-  const writer = new SqliteConnection(path, { synchronous });
+  const writer = new SqliteConnection(path, options);
   try {
     migrate(writer);
-    return new SqliteDatabase(writer, new SqliteConnection(path, { queryOnly: true }));
+    return new SqliteDatabase(writer, new SqliteConnection(path, { ...options, queryOnly: true }));
   } catch (error) {
     writer.close();
     throw error;

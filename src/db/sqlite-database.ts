@@ -53,8 +53,7 @@ export class SqliteDatabase implements Database {
       this.#writer.run("COMMIT", []);
       return answer;
     } catch (error) {
-      // SQLite itself has rolled back after some errors, for instance a full disk.
-      if (this.#writer.inTransaction) this.#writer.exec("ROLLBACK");
+      this.#writer.rollback();
       throw error;
     }
   }

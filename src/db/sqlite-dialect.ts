@@ -29,7 +29,7 @@ function makeDriver(connection: SqliteConnection): Driver {
   const only: DatabaseConnection = {
     executeQuery: async <Row>(query: CompiledQuery): Promise<QueryResult<Row>> => {
       const parameters = query.parameters.map(toSqlValue);
-      if (connection.answersRows(query.sql)) return { rows: connection.all<Row>(query.sql, parameters) };
+      if (answersRows(query)) return { rows: connection.all<Row>(query.sql, parameters) };
       const { changes, lastInsertRowid } = connection.run(query.sql, parameters);
       return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) };
     },
@@ -51,6 +51,15 @@ function makeDriver(connection: SqliteConnection): Driver {
     releaseConnection: async () => {},
     destroy: async () => {},
   };
+}
+
+/** Of text that Kysely did not make itself it is not known; `all` runs that too, and only the count of changes is lost. */
+function answersRows({ query }: CompiledQuery): boolean {
+  return (
+    query.kind === "SelectQueryNode" ||
+    query.kind === "RawNode" ||
+    ("returning" in query && query.returning !== undefined)
+  );
 }
 
 /** node:sqlite binds neither `undefined` nor, on Node 22, booleans. */

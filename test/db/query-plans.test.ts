@@ -1,0 +1,78 @@
+import { join } from "node:path";
+import t from "tap";
+import {
+  cancellingOf,
+  dueFlowRuns,
+  dueRunningFlowRuns,
+  earliestDue,
+  expiredLeases,
+  nextDueAt,
+  waitingLabelSets,
+} from "../../src/db/claim.js";
+import type { Reads, SqlValue } from "../../src/db/database.js";
+import { findFlowRunByKey, loadFlowRuns } from "../../src/db/flow-runs.js";
+import { openDatabase } from "../../src/db/open-database.js";
+import { claimedTaskRuns, loadMappedTaskRuns, loadTaskRuns, taskRunsOf } from "../../src/db/task-runs.js";
+
+const database = openDatabase(join(t.testdir(), "millrace.db"));
+t.teardown(() => database.close());
+
+/** How SQLite would answer each query that `ask` makes. */
+async function planOf(ask: (reads: Reads) => Promise<unknown>): Promise<string> {
+  const plans: string[] = [];
+  const reads: Reads = {
+    all: async <Row>(sql: string, ...parameters: SqlValue[]): Promise<Row[]> => {
+      const rows = await database.all<{ detail: string }>(`EXPLAIN QUERY PLAN ${sql}`, ...parameters);
+      plans.push(...rows.map((row) => row.detail));
+      return [];
+    },
+  };
+  await ask(reads);
+  return plans.join("\n");
+}
+
+const question = { tenantId: "t", labels: "[]", before: "2026", after: "2026", flowGroupId: "g", limit: 5 };
+const hot: [name: string, ask: (reads: Reads) => Promise<unknown>, uses: RegExp][] = [
+  [
+    "label sets of waiting runs",
+    (reads) => waitingLabelSets(reads, "t"),
+    /flow_run_waiting \(tenant_id=\? AND labels>\?\)/,
+  ],
+  [
+    "due runs",
+    (reads) => dueFlowRuns(reads, question),
+    /flow_run_waiting \(tenant_id=\? AND labels=\? AND state_start_time<\?\)/,
+  ],
+  [
+    "the next due run",
+    (reads) => nextDueAt(reads, question),
+    /flow_run_waiting \(tenant_id=\? AND labels=\? AND state_start_time>\?\)/,
+  ],
+  [
+    "due task runs",
+    (reads) => dueRunningFlowRuns(reads, "t", "2026"),
+    /SEARCH t USING .*task_run_waiting \(state_start_time<\?\)/,
+  ],
+  ["the earliest due run", (reads) => earliestDue(reads, "2026"), /flow_run_waiting/],
+  ["expired leases", (reads) => expiredLeases(reads, "2026"), /flow_run_leased \(lease_expires_at<\?\)/],
+  ["runs to cancel", (reads) => cancellingOf(reads, "a"), /flow_run_cancelling \(lease_agent_id=\?\)/],
+  ["one flow run", (reads) => loadFlowRuns(reads, "t", ["a"]), /SEARCH flow_run USING INDEX .* \(id=\?\)/],
+  ["flow runs", (reads) => loadFlowRuns(reads, "t", ["a", "b"]), /SEARCH flow_run USING INDEX .* \(id=\?\)/],
+  ["a run by its key", (reads) => findFlowRunByKey(reads, "f", "k"), /\(flow_id=\? AND idempotency_key=\?\)/],
+  ["task runs", (reads) => loadTaskRuns(reads, "t", ["a", "b"]), /SEARCH task_run USING INDEX .* \(id=\?\)/],
+  ["task runs of a run", (reads) => taskRunsOf(reads, "r"), /\(flow_run_id=\?\)/],
+  ["task runs of claimed runs", (reads) => claimedTaskRuns(reads, ["r"]), /SEARCH r USING .* \(flow_run_id=\?\)/],
+  [
+    "children of a mapped task",
+    (reads) => loadMappedTaskRuns(reads, "r", "t", [1]),
+    /\(flow_run_id=\? AND task_id=\? AND map_index=\?\)/,
+  ],
+];
+
+for (const [name, ask, uses] of hot) {
+  t.test(`${name}: found by an index`, async (t) => {
+    const plan = await planOf(ask);
+    t.match(plan, uses);
+    t.notMatch(plan, /SCAN (r|t|flow_run|task_run)(?! USING)/, "no table is read through");
+  });
+}
