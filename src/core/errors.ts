@@ -64,6 +64,7 @@ export const errorCodes = {
   WORKER_OUT_OF_MEMORY: "The flow's code used more memory than its worker thread may.",
   WORKER_UNCAUGHT: "The flow's code threw an error, or lost a promise, that nothing caught.",
   WORKER_PROTOCOL: "A worker thread sent a message that is not one of ours.",
+  WORKER_FORBIDDEN: "The flow's code asked for something that would reach past its worker thread.",
   AGENT_LABELS_INVALID: "An agent's labels cannot be used.",
   MAIN_THREAD_ONLY: "A worker file was loaded outside a worker thread, or the reverse.",
   // The command line

@@ -1,5 +1,6 @@
 import { createRequire, syncBuiltinESMExports } from "node:module";
 import { MessagePort } from "node:worker_threads";
+import { MillraceError } from "../core/errors.js";
 
 /*
  * Run first in a worker thread, before any flow code. Flow code shares the thread with the ports over which Millrace and
@@ -25,6 +26,8 @@ function lockPortPrototypes(): void {
   const emitters = getPrototypeOf(ports)!;
   for (const prototype of [ports, emitters, EventTarget.prototype])
     for (const key of ownKeys(prototype)) lock(prototype, key);
+  // Where async hooks are on, Node 22 hands a port's message on with `apply`, and the port in it.
+  for (const key of ["apply", "call", "bind"]) lock(Function.prototype, key);
   // Nor may anything be put in front of them.
   preventExtensions(ports);
   preventExtensions(emitters);
@@ -116,6 +119,10 @@ function fix(target: object, name: string, value: unknown): void {
 
 function refusal(name: string): () => never {
   return () => {
-    throw new Error(`${name} reaches past a flow's worker thread and is not available there.`);
+    throw new MillraceError(
+      "WORKER_FORBIDDEN",
+      `${name} reaches past a flow's worker thread and is not available there.`,
+      { hint: "Debug the agent's whole process, or run the flow inline." },
+    );
   };
 }

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks";
+import { MillraceError } from "../core/errors.js";
 
 /*
  * What a run leaves behind on its thread, and the errors that come from it later. Node tears a thread down on an uncaught
@@ -33,11 +34,16 @@ export function openRunScope(): RunScope {
   };
   const { exit } = process;
   process.exit = (code) => {
-    if (isLate()) throw new Error(`process.exit(${code ?? ""}) was called after the run had ended.`);
+    if (isLate())
+      throw new MillraceError("WORKER_EXITED", `process.exit(${code ?? ""}) was called after the run had ended.`);
     return exit.call(process, code);
   };
   process.on("uncaughtException", (error) => {
-    if (!isLate()) throw error;
+    if (!isLate()) {
+      // A handler of the flow's own is the flow's say in the matter.
+      if (listenerCount.call(process, "uncaughtException") > 1) return;
+      throw error;
+    }
     late.push("an error after its run had ended");
     process.stderr.write(`A task threw after its run had ended: ${describe(error)}\n`);
   });
