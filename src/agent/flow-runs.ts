@@ -38,11 +38,11 @@ export function startFlowRun(run: ClaimedRun, ports: FlowRunPorts): ActiveRun {
   let grace: NodeJS.Timeout | undefined;
   let returning: NodeJS.Timeout | undefined;
   const host = new FlowRunHost(run, ports.stream, () => {
-    const error = new MillraceError(
-      "RUN_STOPPED",
-      `The thread did not return within ${RETURN_MS} ms of the run's end.`,
-    );
-    returning = setTimeout(() => hard.abort(error), RETURN_MS);
+    returning = setTimeout(() => {
+      hard.abort(
+        new MillraceError("RUN_STOPPED", `The thread did not return within ${RETURN_MS} ms of the run's end.`),
+      );
+    }, RETURN_MS);
   });
   const stopHard = (error: MillraceError) => {
     host.stop(toFailure(error));

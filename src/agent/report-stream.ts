@@ -4,7 +4,7 @@ import { isMillraceError, MillraceError } from "../core/errors.js";
 import { newId } from "../core/ids.js";
 import { isStateType, isTerminal } from "../core/state.js";
 import type { RunReport } from "../threads/messages.js";
-import { awayWaitMs, Waker } from "./back-off.js";
+import { awayWaitMs, pause } from "./back-off.js";
 
 /** States and log lines of one mutation, over all runs; a single run's report may be as large (threads/limits.ts). */
 const MAX_BATCH_STATES = 2_000;
@@ -32,21 +32,36 @@ interface Waiting {
   answer(failure: FailureRecord | null): void;
 }
 
+/** A numbered stream of batches, one of which is under way at a time. */
+interface Lane {
+  streamId: string;
+  batch: number;
+  sending: boolean;
+}
+
 /**
- * The agent's one stream of reports to the Cloud: one mutation at a time, the reports of all runs gathering in the next one
- * meanwhile. While the Cloud is away the batch under way is sent again and again, under its number, so that the Cloud can
- * tell what it has had; everything behind it waits, and nothing is dropped. A run has one report here at a time, which is
- * what bounds the stream.
+ * Mutations under way at once. With one, a run's report waits for its neighbour's round trip: 500 runs of 5 tasks on 2 threads
+ * ran at 123/s with one lane, 177/s with two, 180/s with three, where a bare round trip took 0.33 ms.
+ */
+const LANES = 2;
+
+/**
+ * The agent's reports to the Cloud: the reports of all runs go together, gathering while earlier ones are under way. While
+ * the Cloud is away a batch is sent again and again, under its number, so that the Cloud can tell what it has had;
+ * everything behind it waits, and nothing is dropped. A run has one report here at a time, which is what bounds the stream
+ * and keeps a run's states in order.
  */
 export class ReportStream {
   readonly #options: ReportStreamOptions;
-  readonly #streamId = newId();
-  readonly #closing = new Waker();
+  readonly #lanes: readonly Lane[] = Array.from({ length: LANES }, () => ({
+    streamId: newId(),
+    batch: 0,
+    sending: false,
+  }));
+  readonly #closing = new AbortController();
   #queue: Waiting[] = [];
-  #batch = 0;
-  #sending = false;
+  #scheduled = false;
   #away = false;
-  #closed = false;
 
   constructor(options: ReportStreamOptions) {
     this.#options = options;
@@ -54,52 +69,60 @@ export class ReportStream {
 
   /** Resolves with null when the Cloud has accepted all of the report, otherwise with why not. */
   report(lease: Lease, report: RunReport): Promise<FailureRecord | null> {
-    if (this.#closed) return Promise.resolve(closedFailure());
+    if (this.#closing.signal.aborted) return Promise.resolve(closedFailure());
     return new Promise((answer) => {
       this.#queue.push({ lease, report, answer });
-      void this.#pump();
+      this.#schedule();
     });
   }
 
   /** Answers what waits with RUN_STOPPED, and takes nothing more. */
   close(): void {
-    this.#closed = true;
-    this.#closing.wake();
+    this.#closing.abort();
     for (const { answer } of this.#queue.splice(0)) answer(closedFailure());
   }
 
-  async #pump(): Promise<void> {
-    if (this.#sending) return;
-    this.#sending = true;
-    // Reports that come within this tick travel together.
-    await undefined;
-    while (this.#queue.length > 0) await this.#deliver(this.#take());
-    this.#sending = false;
+  /** Reports that come within this tick travel together. */
+  #schedule(): void {
+    if (this.#scheduled || this.#lanes.every(({ sending }) => sending)) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      const free = this.#lanes.find(({ sending }) => !sending);
+      if (free) void this.#pump(free);
+    });
+  }
+
+  async #pump(lane: Lane): Promise<void> {
+    lane.sending = true;
+    while (this.#queue.length > 0) await this.#deliver(lane, this.#take());
+    lane.sending = false;
   }
 
   /** Sends one batch; one that the Cloud cannot take is taken apart, so that one run's trouble is not its neighbours'. */
-  async #deliver(waiting: readonly Waiting[]): Promise<void> {
+  async #deliver(lane: Lane, waiting: readonly Waiting[]): Promise<void> {
     const ending = waiting.filter(endsItsRun).map(({ lease }) => lease.flowRunId);
     const claim = ending.length > 0 ? this.#options.claim(ending) : undefined;
     let answer: ReportAnswer | undefined;
     try {
-      answer = await this.#send(waiting, claim);
-      settle(waiting, answer);
+      answer = await this.#send(lane, waiting, claim);
     } catch (error) {
       if (claim) this.#options.onClaimed(claim, undefined);
-      if (waiting.length > 1) for (const each of waiting) await this.#deliver([each]);
+      if (waiting.length > 1) for (const each of waiting) await this.#deliver(lane, [each]);
       else for (const each of waiting) each.answer(toFailure(error));
       return;
     }
+    settle(waiting, answer);
     if (claim) this.#options.onClaimed(claim, answer.claimed);
     if (answer.cancelling.length > 0) this.#options.onCancelling(answer.cancelling);
   }
 
-  async #send(waiting: readonly Waiting[], claim: Claim | undefined): Promise<ReportAnswer> {
+  async #send(lane: Lane, waiting: readonly Waiting[], claim: Claim | undefined): Promise<ReportAnswer> {
     const { cloud, agentId, log } = this.#options;
-    this.#batch += 1;
+    const { signal } = this.#closing;
+    lane.batch += 1;
     const runs = waiting.map(({ lease, report }) => ({ ...lease, ...report }));
-    const batch: ReportBatch = { agentId, streamId: this.#streamId, batch: this.#batch, runs };
+    const batch: ReportBatch = { agentId, streamId: lane.streamId, batch: lane.batch, runs };
     for (let failures = 0; ; failures++) {
       try {
         const answer = await cloud.reportStates(batch, claim);
@@ -108,11 +131,12 @@ export class ReportStream {
         return answer;
       } catch (error) {
         if (!isAway(error) && !(isTrouble(error) && failures < MAX_TROUBLES)) throw error;
-        if (this.#closed)
+        if (signal.aborted) {
           throw new MillraceError("RUN_STOPPED", "The agent stopped while the Cloud was away.", { cause: error });
+        }
         if (!this.#away) log(`The Cloud is away, reports wait: ${(error as Error).message}`);
         this.#away = true;
-        await this.#closing.wait(awayWaitMs(failures));
+        await pause(awayWaitMs(failures), signal);
       }
     }
   }

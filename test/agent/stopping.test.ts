@@ -60,6 +60,16 @@ t.test("a cancelled run that goes on and does not block its thread ends by the e
   t.same(await statesOf(bed, id), { "loop-1": "Cancelled", "after-1": "Cancelled" });
 });
 
+t.test("inline, a cancelled run ends Cancelled too, and the agent takes the next one", async (t) => {
+  const bed = await openAgentBed(t, home);
+  await bed.deploy("sleeps");
+  await bed.agent({ mode: "inline" }).start();
+  const id = await running(bed, "sleeps", "sleep-1");
+  await bed.cloud.cancelFlowRun(id);
+  t.equal((await bed.reached(id)).state, "Cancelled");
+  t.equal((await bed.reached(await bed.create("sleeps", { ms: 1 }))).state, "Success");
+});
+
 t.test("drain: what is under way may end, nothing more is taken", async (t) => {
   const bed = await openAgentBed(t, home);
   await bed.deploy("sleeps");

@@ -165,6 +165,15 @@ t.test(
   },
 );
 
+t.test("a flow that handles uncaught errors itself goes on; its handler costs it the thread", async (t) => {
+  const left: unknown[] = [];
+  const pool = openPool(t, { onReplaced: (_, leftovers) => left.push(leftovers) });
+  const { reply, host } = await run(pool, "handles-uncaught");
+  t.same(reply, { outcome: "done", state: "Success" });
+  t.same(host.logs, ["handled: out of nowhere"]);
+  t.same(left, [["1 listener of uncaughtException"]]);
+});
+
 t.test("process.exit() that comes after its run's end does not touch the next run", async (t) => {
   const left: unknown[] = [];
   const pool = openPool(t, { threads: 1, onReplaced: (_, leftovers) => left.push(leftovers) });

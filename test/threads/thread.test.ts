@@ -1,5 +1,6 @@
 import t from "tap";
 import { Thread } from "../../src/threads/thread.js";
+import { workerFile } from "../../src/threads/worker-file.js";
 
 const file = new URL("./forges-answers.js", import.meta.url);
 const never = new AbortController().signal;
@@ -31,4 +32,8 @@ t.test("a signal that fires while the thread starts rejects with its reason", as
   stop.abort(new Error("stop before the start"));
   await t.rejects(task, { message: "stop before the start" });
   await thread.end();
+});
+
+t.test("the worker file refuses the main thread", async (t) => {
+  await t.rejects(import(workerFile("flow-run").href), { code: "MAIN_THREAD_ONLY" });
 });
