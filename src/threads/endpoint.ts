@@ -80,10 +80,14 @@ export interface ConnectedHost {
   close(): void;
 }
 
-/** Connects to the host on the other side of `port`. A call that is under way when the port closes answers RUN_STOPPED. */
+/**
+ * Connects to the host on the other side of `port`. When the other side goes away, calls that are under way answer
+ * RUN_STOPPED; when this side closes, reports do, and the question when to stop is left open.
+ */
 export function connectHost(port: MessagePort): ConnectedHost {
   let open = true;
-  const waiting = new Set<(failure: FailureRecord) => void>();
+  const reports = new Set<(failure: FailureRecord) => void>();
+  let tellStopped = (_: FailureRecord) => {};
   const remote = wrap<RunHost>(
     rawEndpoint(
       port,
@@ -93,34 +97,52 @@ export function connectHost(port: MessagePort): ConnectedHost {
   );
   // Taken once: each look at a property makes comlink another proxy.
   const { report, stopped } = remote;
-  const gone = () => toFailure(new MillraceError("RUN_STOPPED", "The agent has closed the run's port."));
-  const call = <T>(ask: () => Promise<T>) =>
-    new Promise<T | FailureRecord>((resolve) => {
-      if (!open) return resolve(gone());
-      waiting.add(resolve);
-      const settle = (answer: T | FailureRecord) => {
-        waiting.delete(resolve);
-        resolve(answer);
-      };
-      ask().then(settle, (error) => settle(toFailure(error)));
-    });
   const end = () => {
     open = false;
-    for (const resolve of waiting) resolve(gone());
-    waiting.clear();
+    for (const resolve of reports) resolve(PORT_CLOSED);
+    reports.clear();
   };
-  port.on("close", end);
+  port.on("close", () => {
+    end();
+    tellStopped(PORT_CLOSED);
+  });
   return {
     host: {
-      report: (batch) => call(() => report(batch)),
-      stopped: () => call(() => stopped()),
+      report: (batch) =>
+        new Promise((resolve) => {
+          if (!open) return resolve(PORT_CLOSED);
+          reports.add(resolve);
+          const settle = (answer: FailureRecord | null) => {
+            reports.delete(resolve);
+            resolve(answer);
+          };
+          report(batch).then(settle, (error: unknown) => settle(toFailure(error)));
+        }),
+      stopped: () =>
+        new Promise((resolve) => {
+          if (!open) return resolve(PORT_CLOSED);
+          tellStopped = resolve;
+          stopped().then(resolve, (error: unknown) => resolve(toFailure(error)));
+        }),
     },
     close() {
+      tellStopped = () => {};
       end();
       port.close();
     },
   };
 }
+
+/** Written out, since a stack costs more than a call does. */
+const PORT_CLOSED: FailureRecord = {
+  name: "MillraceError",
+  message: "The agent has closed the run's port.",
+  code: "RUN_STOPPED",
+  hint: null,
+  stack: null,
+  details: null,
+  cause: null,
+};
 
 /**
  * A port as comlink wants it. Messages are taken with `on`, as raw data; comlink is handed closures over the port and never
