@@ -3,6 +3,7 @@ import { availableParallelism, cpus } from "node:os";
 import { measureBareLimits } from "./bare-limits.js";
 import { openBed } from "./bed.js";
 import { benchHost, benchLatency, benchRuns, benchTasks } from "./cloud.js";
+import { benchEngine } from "./engine.js";
 import { micros, printTable } from "./table.js";
 
 const quick = process.argv.includes("--quick");
@@ -12,6 +13,18 @@ const bare = await measureBareLimits(quick ? 0.2 : 1);
 console.log(
   `Bare: HTTP round trip ${micros(bare.httpMs)}, SQLite commit ${micros(bare.commitMs)}, row write ${micros(bare.rowMs)}, piscina hop ${micros(bare.hopMs)}`,
 );
+
+printTable({
+  title: "The engine alone: no Cloud, no thread",
+  rows: (await benchEngine()).map(({ name, median, bare, ratio }) => ({
+    what: name,
+    figure: median,
+    bare,
+    ratio,
+    goal: "",
+  })),
+  note: "Beside a promise graph of the same shape, which keeps no states, context, log or order.",
+});
 
 const bed = await openBed();
 try {
