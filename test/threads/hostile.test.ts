@@ -1,6 +1,9 @@
 import t, { type Test } from "tap";
 import { threadEnv } from "../../src/agent/thread-env.js";
+import { toFailure } from "../../src/codec/failure.js";
+import { MillraceError } from "../../src/core/errors.js";
 import { ThreadPool } from "../../src/threads/pool.js";
+import { eventually } from "../helpers/eventually.js";
 import { temporaryHome } from "../helpers/home.js";
 import { RecordingHost, requestFor } from "../helpers/run-request.js";
 
@@ -18,7 +21,9 @@ async function logOf(t: Test, fixture: string): Promise<string[]> {
   const pool = new ThreadPool({ threads: 2, env: threadEnv() });
   t.teardown(() => pool.close());
   const options = { freshThread: false, maxHeapMb: null, signal: new AbortController().signal };
-  const neighbour = pool.run(await requestFor("sleeps", { ms: 300 }), new RecordingHost(), options);
+  const beside = new RecordingHost();
+  const neighbour = pool.run(await requestFor("sleeps"), beside, options);
+  await eventually(() => beside.states.includes("sleep-1:Running"));
   let host = new RecordingHost();
   for (let round = 0; round < 3; round++) {
     host = new RecordingHost();
@@ -26,7 +31,8 @@ async function logOf(t: Test, fixture: string): Promise<string[]> {
     t.same(reply, { outcome: "done", state: "Success" });
   }
   t.same(pool.counts, { busy: 1, idle: 1 }, "all three on one thread");
-  t.same(await neighbour, { outcome: "done", state: "Success" });
+  beside.stop(toFailure(new MillraceError("RUN_CANCELLED", "the test is over")));
+  t.same(await neighbour, { outcome: "done", state: "Cancelled" }, "the neighbour ran on, and still listens");
   return host.logs;
 }
 
