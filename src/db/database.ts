@@ -31,7 +31,8 @@ export interface Reads {
 export interface Transaction extends Reads {
   /** Queries that are not on the hot path. */
   readonly query: Kysely<Tables>;
-  run(sql: string, ...parameters: SqlValue[]): Promise<void>;
+  /** @returns how many rows were changed */
+  run(sql: string, ...parameters: SqlValue[]): Promise<number>;
   /** The same statement once for each list of parameters. */
   runMany(sql: string, lists: readonly (readonly SqlValue[])[]): Promise<void>;
 }

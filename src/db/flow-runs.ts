@@ -78,7 +78,7 @@ export async function findFlowRunByKey(
   return row?.id;
 }
 
-export function insertFlowRun(transaction: Transaction, row: FlowRunRow): Promise<void> {
+export function insertFlowRun(transaction: Transaction, row: FlowRunRow): Promise<number> {
   return transaction.run(INSERT, ...valuesOf(row, ALL));
 }
 
@@ -95,7 +95,7 @@ export function touchFlowRun(
   tenantId: string,
   flowRunId: string,
   now: string,
-): Promise<void> {
+): Promise<number> {
   return transaction.run(
     "UPDATE flow_run SET heartbeat = ?1, updated = ?1 WHERE id = ?2 AND tenant_id = ?3",
     now,
@@ -112,6 +112,6 @@ export async function waitingRunsOfFlow(
   return reads.all("SELECT id, auto_scheduled FROM flow_run WHERE flow_id = ?1 AND state = 'Scheduled'", flowId);
 }
 
-export function deleteFlowRuns(transaction: Transaction, ids: readonly string[]): Promise<void> {
+export function deleteFlowRuns(transaction: Transaction, ids: readonly string[]): Promise<number> {
   return transaction.run("DELETE FROM flow_run WHERE id IN (SELECT value FROM json_each(?1))", listOf(ids));
 }

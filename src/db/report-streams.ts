@@ -1,12 +1,12 @@
-import type { Transaction } from "./database.js";
+import type { Reads, Transaction } from "./database.js";
 
 /** The last batch that was taken from a stream, and what was answered. */
 export async function findReportStream(
-  transaction: Transaction,
+  reads: Reads,
   tenantId: string,
   streamId: string,
 ): Promise<{ batch: number; answer: string } | undefined> {
-  const [row] = await transaction.all<{ batch: number; answer: string }>(
+  const [row] = await reads.all<{ batch: number; answer: string }>(
     "SELECT batch, answer FROM report_stream WHERE id = ?1 AND tenant_id = ?2",
     streamId,
     tenantId,
@@ -22,22 +22,24 @@ export interface ReportStreamAnswer {
   now: string;
 }
 
-export function writeReportStream(
+/** Notes a batch as taken. @returns false when this batch, or a later one, was taken before; nothing is changed then */
+export async function writeReportStream(
   transaction: Transaction,
   { id, tenantId, batch, answer, now }: ReportStreamAnswer,
-): Promise<void> {
-  return transaction.run(
+): Promise<boolean> {
+  const changes = await transaction.run(
     `INSERT INTO report_stream (id, tenant_id, batch, answer, updated) VALUES (?1, ?2, ?3, ?4, ?5)
-     ON CONFLICT (id) DO UPDATE SET batch = ?3, answer = ?4, updated = ?5`,
+     ON CONFLICT (id) DO UPDATE SET batch = ?3, answer = ?4, updated = ?5 WHERE batch < ?3`,
     id,
     tenantId,
     batch,
     answer,
     now,
   );
+  return changes > 0;
 }
 
 /** Streams that ended long ago. */
-export function deleteReportStreams(transaction: Transaction, before: string): Promise<void> {
+export function deleteReportStreams(transaction: Transaction, before: string): Promise<number> {
   return transaction.run("DELETE FROM report_stream WHERE updated < ?1", before);
 }

@@ -26,9 +26,7 @@ export class SqliteDatabase implements Database {
     this.#transaction = {
       query: kyselyOver(writer),
       all: async <Row>(sql: string, ...parameters: SqlValue[]) => writer.all<Row>(sql, parameters),
-      run: async (sql, ...parameters) => {
-        writer.run(sql, parameters);
-      },
+      run: async (sql, ...parameters) => Number(writer.run(sql, parameters).changes),
       runMany: async (sql, lists) => writer.runMany(sql, lists),
     };
   }

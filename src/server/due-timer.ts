@@ -15,6 +15,8 @@ export class DueTimer {
   #nextAt = Number.POSITIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
   #started = false;
+  /** The last look, settled or not; it never rejects. */
+  #looking: Promise<void> = Promise.resolve();
 
   constructor(parts: ServerParts) {
     this.#parts = parts;
@@ -23,7 +25,7 @@ export class DueTimer {
 
   async start(): Promise<void> {
     this.#started = true;
-    await this.tick();
+    await this.#look();
   }
 
   /** A run is due at this time; ISO 8601. */
@@ -34,23 +36,38 @@ export class DueTimer {
     this.#arm();
   }
 
-  /** Announces what has become due since the last time, and sets the timer for the next. */
+  /** Announces what has become due, if anything has. */
   async tick(): Promise<void> {
     const now = this.#parts.clock.now();
+    if (now >= this.#nextAt || now - this.#announcedUntil >= MAX_WAIT_MS) await this.#look();
+  }
+
+  /** Waits for a look that is under way. */
+  async stop(): Promise<void> {
+    this.#started = false;
+    clearTimeout(this.#timer);
+    await this.#looking;
+  }
+
+  #look(): Promise<void> {
+    const done = this.#looking.then(() => this.#announce());
+    this.#looking = done.catch(() => {});
+    return done;
+  }
+
+  async #announce(): Promise<void> {
+    const now = this.#parts.clock.now();
     const { database, events } = this.#parts;
+    // What is noted while the database is asked must not be forgotten over its answer.
+    this.#nextAt = Number.POSITIVE_INFINITY;
     const [after, until] = [toInstant(this.#announcedUntil), toInstant(now)];
-    this.#announcedUntil = now;
     for (const due of await dueBetween(database, after, until)) {
       events.wakeFor({ tenantId: due.tenant_id, labels: JSON.parse(due.labels), flowGroupId: due.flow_group_id });
     }
+    this.#announcedUntil = now;
     const next = await earliestDue(database, until);
-    this.#nextAt = next === null ? Number.POSITIVE_INFINITY : Date.parse(next);
+    if (next !== null) this.#nextAt = Math.min(this.#nextAt, Date.parse(next));
     this.#arm();
-  }
-
-  stop(): void {
-    this.#started = false;
-    clearTimeout(this.#timer);
   }
 
   #arm(): void {
@@ -58,7 +75,7 @@ export class DueTimer {
     if (!this.#started) return;
     const wait = Math.min(MAX_WAIT_MS, Math.max(0, this.#nextAt - this.#parts.clock.now()));
     this.#timer = setTimeout(() => {
-      this.tick().catch((error) => {
+      this.#look().catch((error) => {
         this.#parts.log({ level: "error", message: "Runs that became due could not be announced.", error });
         this.#nextAt = Number.POSITIVE_INFINITY;
         this.#arm();

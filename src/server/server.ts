@@ -129,7 +129,6 @@ function publish(effects: readonly Effect[], { events, clock }: ServerParts, due
 
 function startLoops(parts: ServerParts, dueTimer: DueTimer, tickMs: number) {
   let cleanedAt = parts.clock.now();
-  let running: Promise<void> | undefined;
   const round = async () => {
     await reapLeases(parts);
     await dueTimer.tick();
@@ -139,15 +138,21 @@ function startLoops(parts: ServerParts, dueTimer: DueTimer, tickMs: number) {
     await parts.presence.flush(parts.database);
     await parts.database.write((transaction) => deleteReportStreams(transaction, toInstant(now - STREAM_KEPT_MS)));
   };
-  // Never two rounds at once.
+  // Rounds never overlap; one that is asked for while another runs begins after it, and sees what has happened since.
+  let last: Promise<void> = Promise.resolve();
+  let waiting = 0;
   const tick = (): Promise<void> => {
-    running ??= round().finally(() => {
-      running = undefined;
+    waiting += 1;
+    const done = last.then(round).finally(() => {
+      waiting -= 1;
     });
-    return running;
+    last = done.catch(() => {});
+    return done;
   };
-  const guarded = () =>
+  const guarded = () => {
+    if (waiting > 0) return;
     tick().catch((error) => parts.log({ level: "error", message: "A round of the server's loops failed.", error }));
+  };
   const timer = setInterval(guarded, tickMs);
   timer.unref();
   dueTimer.start().catch((error) => parts.log({ level: "error", message: "Due runs could not be looked up.", error }));
@@ -155,8 +160,7 @@ function startLoops(parts: ServerParts, dueTimer: DueTimer, tickMs: number) {
     tick,
     stop: async () => {
       clearInterval(timer);
-      dueTimer.stop();
-      await running?.catch(() => {});
+      await Promise.all([last, dueTimer.stop()]);
     },
   };
 }

@@ -1,7 +1,6 @@
-import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
 import { startServer } from "../../src/server/server.js";
@@ -39,7 +38,7 @@ t.test("a port that is taken is ADDRESS_IN_USE, and leaves no file open", async 
   await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
   t.teardown(() => other.close());
   const { port } = other.address() as AddressInfo;
-  const folder = mkdtempSync(join(tmpdir(), "millrace-port-"));
+  const folder = t.testdir();
   const database = join(folder, "millrace.db");
   await t.rejects(startServer({ database, port }), { code: "ADDRESS_IN_USE", message: new RegExp(`Port ${port} `) });
   // SQLite removes the log file when the last connection is closed.
@@ -47,7 +46,7 @@ t.test("a port that is taken is ADDRESS_IN_USE, and leaves no file open", async 
 });
 
 t.test("an address that other machines reach is refused unless it is said to be meant", async (t) => {
-  const folder = mkdtempSync(join(tmpdir(), "millrace-host-"));
+  const folder = t.testdir();
   for (const host of ["0.0.0.0", "::", "192.168.0.1", "example.org", "127.0.0.1.example.org"]) {
     await t.rejects(
       startServer({ database: join(folder, "a.db"), port: 0, host }),

@@ -20,33 +20,47 @@ import type { RequestContext } from "../parts.js";
  * Takes a batch of states and log lines: one transaction, judged one by one in the order given. A refused state ends its
  * run's part of the batch and no other run's. A batch that was taken before is answered as it was then.
  */
-export function reportStates(
-  input: ReportStatesInput,
-  { parts, caller }: RequestContext,
-): Promise<ReportStatesPayload> {
-  return withLedger(parts, { tenantId: caller.tenantId, agentId: input.agent_id }, async (ledger) => {
-    const known = await findReportStream(ledger.transaction, caller.tenantId, input.stream_id);
-    if (known && input.batch < known.batch) throw batchPassed(input, known.batch);
-    if (known && input.batch === known.batch) {
-      return {
-        refused: JSON.parse(known.answer) as RefusedReport[],
-        cancelling: await cancelling(ledger, input.agent_id),
-      };
-    }
+export async function reportStates(input: ReportStatesInput, context: RequestContext): Promise<ReportStatesPayload> {
+  try {
+    return await takeBatch(input, context);
+  } catch (error) {
+    if (error !== BATCH_TAKEN) throw error;
+    return answerAgain(input, context);
+  }
+}
+
+/** Rolls a transaction back, and never leaves this file. Batches are nearly always new, so none is looked up beforehand. */
+const BATCH_TAKEN = Symbol("batch taken");
+
+function takeBatch(input: ReportStatesInput, { parts, caller }: RequestContext): Promise<ReportStatesPayload> {
+  const { tenantId } = caller;
+  return withLedger(parts, { tenantId, agentId: input.agent_id }, async (ledger) => {
     const refused = await takeReports(ledger, input);
-    await writeReportStream(ledger.transaction, {
+    const taken = await writeReportStream(ledger.transaction, {
       id: input.stream_id,
-      tenantId: caller.tenantId,
+      tenantId,
       batch: input.batch,
       answer: JSON.stringify(refused),
       now: ledger.now,
     });
+    if (!taken) throw BATCH_TAKEN;
     return { refused, cancelling: await cancelling(ledger, input.agent_id) };
   });
 }
 
-function batchPassed({ stream_id, batch }: ReportStatesInput, taken: number): MillraceError {
-  const message = `Batch ${batch} of stream ${stream_id} came after batch ${taken} of it was taken.`;
+/** What was answered to a batch that came before; which runs are to stop is as of now. */
+async function answerAgain(input: ReportStatesInput, { parts, caller }: RequestContext): Promise<ReportStatesPayload> {
+  const known = await findReportStream(parts.database, caller.tenantId, input.stream_id);
+  if (known?.batch !== input.batch) throw batchPassed(input, known?.batch);
+  const refused = JSON.parse(known.answer) as RefusedReport[];
+  return { refused, cancelling: await cancellingOf(parts.database, input.agent_id) };
+}
+
+function batchPassed({ stream_id, batch }: ReportStatesInput, taken: number | undefined): MillraceError {
+  const message =
+    taken === undefined
+      ? `Stream ${stream_id} is not this caller's.`
+      : `Batch ${batch} of stream ${stream_id} came after batch ${taken} of it was taken.`;
   return new MillraceError("INPUT_INVALID", message, {
     hint: "Number a stream's batches upwards, and send one at a time.",
   });
