@@ -81,7 +81,7 @@ export async function benchRuns(bed: Bed, bare: BareLimits, quick: boolean): Pro
   const from = performance.now();
   await createRuns(bed, deployment, count);
   const createMs = (performance.now() - from) / count;
-  await withAgent(bed, deployment, 2, () => finished(bed, deployment.flowId, warm + count, 50));
+  await withAgent(bed, deployment, 2, () => finished(bed, deployment.flowId, warm + count, 150));
   const all = (await spans(bed, deployment.flowId)).slice(warm);
   const rate = (count * 1000) / (Math.max(...all.map((each) => each.to)) - Math.min(...all.map((each) => each.from)));
   return {

@@ -3,7 +3,13 @@ import type { Reads, Transaction } from "./database.js";
 import { insertSql, listOf, updateSql, valuesOf } from "./sql.js";
 import type { FlowRunTable } from "./tables.js";
 
-export type FlowRunRow = Selectable<FlowRunTable>;
+export type NewFlowRunRow = Selectable<FlowRunTable>;
+
+/** What a run's author gave it: of any size, and read only when an agent takes the run. */
+type Given = "parameters" | "run_config" | "context";
+
+/** A flow run as changes of its state see it. */
+export type FlowRunRow = Omit<NewFlowRunRow, Given>;
 
 /** What a change of state, a claim or a lease may change. */
 const CHANGING = [
@@ -25,32 +31,37 @@ const CHANGING = [
   "times_resurrected",
 ] as const satisfies (keyof FlowRunRow)[];
 
+const GIVEN = ["parameters", "run_config", "context"] as const satisfies Given[];
 const FIXED = [
   "id",
   "created",
   "tenant_id",
   "flow_id",
   "name",
-  "parameters",
   "labels",
-  "run_config",
-  "context",
   "scheduled_start_time",
   "auto_scheduled",
   "idempotency_key",
 ] as const satisfies (keyof FlowRunRow)[];
 
-const ALL = [...FIXED, ...CHANGING];
+const ALL = [...FIXED, ...GIVEN, ...CHANGING] as const;
+const SELECT = `SELECT ${[...FIXED, ...CHANGING].join(", ")} FROM flow_run`;
 const INSERT = insertSql("flow_run", ALL);
 const UPDATE = updateSql("flow_run", CHANGING, "id");
 
 /** The flow runs of these ids that there are, in any order. In a transaction nobody else changes them until it ends. */
 export function loadFlowRuns(reads: Reads, tenantId: string, ids: readonly string[]): Promise<FlowRunRow[]> {
   // One id, the usual case of a run's own stream, needs no list.
-  if (ids.length === 1) return reads.all("SELECT * FROM flow_run WHERE id = ?1 AND tenant_id = ?2", ids[0]!, tenantId);
+  if (ids.length === 1) return reads.all(`${SELECT} WHERE id = ?1 AND tenant_id = ?2`, ids[0]!, tenantId);
+  return reads.all(`${SELECT} WHERE tenant_id = ?1 AND id IN (SELECT value FROM json_each(?2))`, tenantId, listOf(ids));
+}
+
+export type GivenRow = Pick<NewFlowRunRow, "id" | Given>;
+
+/** What the authors of these runs gave them. */
+export function givenOfFlowRuns(reads: Reads, ids: readonly string[]): Promise<GivenRow[]> {
   return reads.all(
-    "SELECT * FROM flow_run WHERE tenant_id = ?1 AND id IN (SELECT value FROM json_each(?2))",
-    tenantId,
+    `SELECT id, ${GIVEN.join(", ")} FROM flow_run WHERE id IN (SELECT value FROM json_each(?1))`,
     listOf(ids),
   );
 }
@@ -78,7 +89,7 @@ export async function findFlowRunByKey(
   return row?.id;
 }
 
-export function insertFlowRun(transaction: Transaction, row: FlowRunRow): Promise<number> {
+export function insertFlowRun(transaction: Transaction, row: NewFlowRunRow): Promise<number> {
   return transaction.run(INSERT, ...valuesOf(row, ALL));
 }
 

@@ -32,10 +32,20 @@ const ALL = [...FIXED, ...CHANGING];
 const INSERT = insertSql("task_run", ALL);
 const UPDATE = updateSql("task_run", CHANGING, "id");
 
+/** Up to so many, rows are looked up one by one: a list costs as much as two look-ups before it finds any. */
+const MAX_SINGLE_LOOK_UPS = 4;
+
 /** The task runs of these ids that there are, in any order. */
-export function loadTaskRuns(reads: Reads, tenantId: string, ids: readonly string[]): Promise<TaskRunRow[]> {
-  // One id, the usual case of a run's own stream, needs no list.
-  if (ids.length === 1) return reads.all("SELECT * FROM task_run WHERE id = ?1 AND tenant_id = ?2", ids[0]!, tenantId);
+export async function loadTaskRuns(reads: Reads, tenantId: string, ids: readonly string[]): Promise<TaskRunRow[]> {
+  if (ids.length <= MAX_SINGLE_LOOK_UPS) {
+    const found: TaskRunRow[] = [];
+    for (const id of ids) {
+      found.push(
+        ...(await reads.all<TaskRunRow>("SELECT * FROM task_run WHERE id = ?1 AND tenant_id = ?2", id, tenantId)),
+      );
+    }
+    return found;
+  }
   return reads.all(
     "SELECT * FROM task_run WHERE tenant_id = ?1 AND id IN (SELECT value FROM json_each(?2))",
     tenantId,

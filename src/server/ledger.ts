@@ -1,5 +1,5 @@
 import type { Transaction } from "../db/database.js";
-import { type FlowRunRow, insertFlowRun, loadFlowRuns, writeFlowRuns } from "../db/flow-runs.js";
+import { type FlowRunRow, insertFlowRun, loadFlowRuns, type NewFlowRunRow, writeFlowRuns } from "../db/flow-runs.js";
 import { insertLogs, type NewLogRow } from "../db/logs.js";
 import { type FlowRunStateRow, insertFlowRunStates, insertTaskRunStates, type TaskRunStateRow } from "../db/states.js";
 import { insertTaskRuns, loadTaskRuns, type TaskRunRow, writeTaskRuns } from "../db/task-runs.js";
@@ -15,7 +15,7 @@ export interface Ledger {
   readonly now: string;
   readonly flowRuns: Map<string, FlowRunRow>;
   readonly taskRuns: Map<string, TaskRunRow>;
-  readonly newFlowRuns: Set<FlowRunRow>;
+  readonly newFlowRuns: Set<NewFlowRunRow>;
   readonly newTaskRuns: Set<TaskRunRow>;
   readonly changedFlowRuns: Set<FlowRunRow>;
   readonly changedTaskRuns: Set<TaskRunRow>;
@@ -84,7 +84,7 @@ export async function readTaskRuns(ledger: Ledger, ids: readonly string[]): Prom
   for (const row of await loadTaskRuns(ledger.transaction, ledger.tenantId, unread)) ledger.taskRuns.set(row.id, row);
 }
 
-export function addFlowRun(ledger: Ledger, row: FlowRunRow): void {
+export function addFlowRun(ledger: Ledger, row: NewFlowRunRow): void {
   ledger.flowRuns.set(row.id, row);
   ledger.newFlowRuns.add(row);
 }

@@ -3,7 +3,7 @@ import { MillraceError } from "../../core/errors.js";
 import { newId } from "../../core/ids.js";
 import { normalizeLabels } from "../../core/labels.js";
 import { isRunning, isTerminal, type StateType } from "../../core/state.js";
-import { type FlowRunRow, findFlowRunByKey } from "../../db/flow-runs.js";
+import { findFlowRunByKey, type NewFlowRunRow } from "../../db/flow-runs.js";
 import { currentFlowToRun, type FlowToRun, flowToRun, tasksOf } from "../../db/flows.js";
 import { moveFlowRun, moveTaskRun, orThrow } from "../apply-state.js";
 import { addFlowRun, addTaskRun, type Ledger, readFlowRuns, withLedger } from "../ledger.js";
@@ -59,7 +59,7 @@ async function findFlow(ledger: Ledger, input: CreateFlowRunInput): Promise<Flow
   throw new MillraceError("INPUT_INVALID", "create_flow_run names neither a flow_id nor a version_group_id.");
 }
 
-function newFlowRun(ledger: Ledger, flow: FlowToRun, input: CreateFlowRunInput): FlowRunRow {
+function newFlowRun(ledger: Ledger, flow: FlowToRun, input: CreateFlowRunInput): NewFlowRunRow {
   const runConfig = input.run_config ?? parse(flow.group_run_config) ?? parse(flow.run_config);
   return {
     id: newId(),
