@@ -42,7 +42,16 @@ function runUnder(node) {
   });
 }
 
+// Node 22 says at every start that its SQLite is experimental: nothing that a user can act on, and no line of ours.
+function keepQuietAboutSqlite() {
+  var emitWarning = process.emitWarning;
+  process.emitWarning = (warning, options, code, from) => {
+    if (!/^SQLite is an experimental feature/.test(String(warning))) emitWarning(warning, options, code, from);
+  };
+}
+
 if (isNewEnough(process.versions.node)) {
+  keepQuietAboutSqlite();
   import("../dist/src/cli/main.js").catch((error) => {
     process.stderr.write("millrace: " + (error && error.stack ? error.stack : error) + "\n");
     process.exit(2);
