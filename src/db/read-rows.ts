@@ -179,9 +179,10 @@ function orderBy(keys: readonly SortKey[]): Sql {
   return sql` order by ${sql.join(parts)}`;
 }
 
+// Literals: SQLite would read bound ones when it plans the query, and plan it anew at each call.
 function page({ limit, most, list }: RowsRead): Sql {
   if (limit === null && most === null && list.offset === 0) return sql``;
   // SQLite has no OFFSET without a LIMIT; more rows than that there are not.
-  const rows = sql` limit ${Math.min(limit ?? Number.MAX_SAFE_INTEGER, most ?? Number.MAX_SAFE_INTEGER)}`;
+  const rows = sql` limit ${sql.lit(Math.min(limit ?? Number.MAX_SAFE_INTEGER, most ?? Number.MAX_SAFE_INTEGER))}`;
   return list.offset === 0 ? rows : sql`${rows} offset ${list.offset}`;
 }
