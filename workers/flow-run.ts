@@ -18,7 +18,7 @@ hardenThread();
 process.setSourceMapsEnabled(true);
 const scope = openRunScope();
 
-export default async function flowRun({ request, port }: FlowRunTask): Promise<FlowRunTaskReply> {
+export async function run({ request, port }: FlowRunTask): Promise<FlowRunTaskReply> {
   const { host, close } = connectHost(port);
   try {
     const { result: reply, leftovers } = await scope.enter((loaded) => executeFlowRun(request, host, loaded));

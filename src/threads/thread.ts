@@ -3,7 +3,7 @@ import { MillraceError } from "../core/errors.js";
 import { type DeathFacts, toDeath } from "./death.js";
 
 export interface ThreadOptions {
-  /** The worker file. */
+  /** The worker file; it exports the function `run`. */
   file: URL;
   /** All of the environment that the thread sees. */
   env: Readonly<Record<string, string>>;
@@ -34,6 +34,7 @@ export class Thread {
     this.#maxHeapMb = options.maxHeapMb;
     this.#pool = new Piscina({
       filename: options.file.href,
+      name: "run",
       minThreads: 0,
       maxThreads: 1,
       idleTimeout: Number.POSITIVE_INFINITY,
