@@ -37,7 +37,9 @@ try {
 
   heading("Where to look next");
   console.log(`  export MILLRACE_HOME=${relative(process.cwd(), home) || "."}`);
-  console.log("  npx millrace server start --port 4200      # the same Cloud again");
+  console.log(
+    `  npx millrace server start --port ${new URL(cloud.url).port}     # the same Cloud again; then, in a second terminal:`,
+  );
   console.log(
     `  npx millrace get flow-runs; npx millrace get task-runs ${flowRunId}; npx millrace get logs ${flowRunId}`,
   );
