@@ -47,9 +47,10 @@ export async function readQueue(reads: Reads, question: QueueQuestion): Promise<
 const MAX_RESURRECTIONS = 10;
 
 /**
- * Takes a run from the agent that holds it. A run that was being cancelled is Cancelled; one that had begun counts the
- * loss, and after too many is Failed; otherwise it is Scheduled again, and tasks that were Running are for the next agent.
+ * Takes a run from the agent that holds it. A run that was being cancelled is Cancelled; otherwise it is Scheduled again,
+ * and tasks that were Running are for the next agent. A loss that counts is counted; after too many the run is Failed.
  * @param why One clause that names the agent, for instance `agent "x" (id) last renewed its lease at …`.
+ * @param counts Was the run lost, in place of being given back?
  */
 export async function takeBack(ledger: Ledger, run: FlowRunRow, why: string, counts: boolean): Promise<Refused | null> {
   const at = ledger.now;

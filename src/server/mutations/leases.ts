@@ -73,9 +73,9 @@ export async function releaseRuns(input: ReleaseRunsInput, { parts, caller }: Re
 }
 
 async function release(ledger: Ledger, run: FlowRunRow, state: unknown, why: string): Promise<void> {
-  // A run that no thread had begun is not lost by being given back, and does not count as such.
+  // Given back in good order, a run was not lost, however far it had come.
   if (state === undefined || state === null) {
-    await takeBack(ledger, run, why, run.state !== "Submitted");
+    await takeBack(ledger, run, why, false);
     return;
   }
   const type = (state as { type?: unknown }).type;
