@@ -1,3 +1,5 @@
+import { fileURLToPath } from "node:url";
+
 /**
  * The catalogue of errors: every code that a user can meet, with what it means. `docs/errors.md` has a section for each
  * (a test holds the two together). A code is never renamed once released.
@@ -75,6 +77,8 @@ export const errorCodes = {
 export type ErrorCode = keyof typeof errorCodes;
 
 const brand = Symbol.for("millrace.error");
+/** The folder with this package's compiled code. */
+const PACKAGE = fileURLToPath(new URL("../..", import.meta.url));
 
 /** What an error carries besides its message. */
 export interface ErrorFacts {
@@ -90,18 +94,32 @@ export interface ErrorFacts {
  * copy made by `codec/failure`.
  */
 export class MillraceError extends Error {
-  override readonly name = "MillraceError";
-  readonly code: ErrorCode;
-  readonly hint: string | undefined;
-  readonly details: unknown;
+  declare readonly code: ErrorCode;
+  declare readonly hint: string | undefined;
+  declare readonly details: unknown;
 
   constructor(code: ErrorCode, message: string, facts: ErrorFacts = {}) {
     super(message, facts.cause === undefined ? undefined : { cause: facts.cause });
-    this.code = code;
-    this.hint = facts.hint;
-    this.details = facts.details;
+    const captured: { stack?: string } = {};
+    Error.captureStackTrace(captured, MillraceError);
+    // Hidden from Node's own dump of an uncaught error: what people need of them stands in the stack's first lines.
+    for (const [name, value] of Object.entries({ code, hint: facts.hint, details: facts.details }))
+      Object.defineProperty(this, name, { value, configurable: true });
+    Object.defineProperty(this, "stack", {
+      get: () => [describeError(this), ...framesOf(captured.stack ?? "", code)].join("\n"),
+      set: (value: string) => Object.defineProperty(this, "stack", { value, writable: true, configurable: true }),
+      configurable: true,
+    });
     Object.defineProperty(this, brand, { value: true });
   }
+}
+Object.defineProperty(MillraceError.prototype, "name", { value: "MillraceError" });
+
+/** Frames that are neither Millrace's nor Node's: those say nothing about what to do, unless Millrace itself is at fault. */
+function framesOf(stack: string, code: ErrorCode): string[] {
+  const frames = stack.split("\n").filter((line) => /^ +at /.test(line));
+  if (code === "INTERNAL") return frames;
+  return frames.filter((line) => !line.includes(PACKAGE) && !line.includes("node:"));
 }
 
 /** True for a Millrace error of any realm or copy of the package; with `code`, only for that code. */

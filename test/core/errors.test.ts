@@ -1,3 +1,6 @@
+import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import t from "tap";
 import { describeError, errorCodes, isMillraceError, MillraceError } from "../../src/core/errors.js";
 
@@ -34,6 +37,21 @@ t.test("people see code, message and hint; of other errors the stack", async (t)
   t.equal(describeError(new MillraceError("FLOW_EMPTY", "It has no tasks.")), "FLOW_EMPTY: It has no tasks.");
   t.match(describeError(new Error("other")), /^Error: other\n +at /);
   t.equal(describeError("text"), "text");
+});
+
+t.test("an error that nothing catches is printed as code, message, hint and the author's own lines", async (t) => {
+  const file = join(t.testdir(), "author.mjs");
+  const errors = new URL("../../src/core/errors.js", import.meta.url).href;
+  writeFileSync(
+    file,
+    `import { MillraceError } from ${JSON.stringify(errors)};
+     function mine() { throw new MillraceError("FLOW_EMPTY", "It has no tasks.", { hint: "Call one." }); }
+     mine();`,
+  );
+  const { stderr, status } = spawnSync(process.execPath, [file], { encoding: "utf8" });
+  t.equal(status, 1);
+  t.match(stderr, /FLOW_EMPTY: It has no tasks\.\n {2}Call one\.\n +at mine \(.*author\.mjs:2/);
+  t.notMatch(stderr, /node:internal|^ *hint:/m);
 });
 
 t.test("codes are words in capitals, and each has a sentence", async (t) => {
