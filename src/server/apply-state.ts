@@ -1,6 +1,6 @@
-import { fromWireState, type WireState } from "../codec/state-json.js";
+import { fromWireState, toWireState, type WireState } from "../codec/state-json.js";
 import { type ErrorCode, isMillraceError, MillraceError } from "../core/errors.js";
-import { isScheduled, isTerminal, isType, type State, type StateType } from "../core/state.js";
+import { isScheduled, isTerminal, isType, makeState, type State, type StateType } from "../core/state.js";
 import { type Refusal, refuseFlowRunMove, refuseTaskRunMove } from "../core/transitions.js";
 import type { FlowRunRow } from "../db/flow-runs.js";
 import { flowGroupIdOf } from "../db/flows.js";
@@ -34,6 +34,8 @@ const MAX_STATE_LENGTH = 1_000_000;
 /** States whose time is a run's end; the others of the Finished family are not (section 2.3 of the protocol notes). */
 const ENDING: ReadonlySet<StateType> = new Set(["Success", "Failed", "Cached", "TimedOut", "Looped", "Cancelled"]);
 
+const NOT_REACHED = "Not reached: the flow run failed before.";
+
 interface ReadMove {
   state: State;
   serialized: string;
@@ -49,10 +51,12 @@ export async function moveFlowRun(ledger: Ledger, run: FlowRunRow, move: Move): 
     refusedBy(refuseFlowRunMove(run.state as StateType | null, to), `flow run ${run.id}`);
   if (refused) return refused;
 
-  if (to === "Cancelled") await closeTaskRuns(ledger, run, read, () => true);
-  // A run that failed from outside leaves tasks that nobody runs any more; Running must not stand there for ever.
-  if (isType(to, "Failed"))
-    await closeTaskRuns(ledger, run, read, (state) => state !== null && isType(state, "Running"));
+  if (to === "Cancelled") await closeTaskRuns(ledger, run, () => read);
+  // A run that failed before its tasks were done leaves some that nobody runs any more; they must not wait for ever.
+  if (isType(to, "Failed")) {
+    const notReached = readState(makeState("Cancelled", NOT_REACHED, { at: read.state.at }));
+    await closeTaskRuns(ledger, run, (state) => (state !== null && isType(state, "Running") ? read : notReached));
+  }
 
   enter(run, read, ledger.now);
   ledger.changedFlowRuns.add(run);
@@ -107,22 +111,25 @@ function writeTaskRun(ledger: Ledger, run: TaskRunRow, read: ReadMove): void {
   ledger.taskRunStates.push({ ...historyOf(run, read), task_run_id: run.id });
 }
 
-/** Gives the flow run's own end to those of its task runs that are not finished and that `wanted` names. */
+/** Gives those task runs of the flow run that are not finished the end that `endOf` says for their state. */
 async function closeTaskRuns(
   ledger: Ledger,
   flowRun: FlowRunRow,
-  end: ReadMove,
-  wanted: (state: StateType | null) => boolean,
+  endOf: (state: StateType | null) => ReadMove,
 ): Promise<void> {
   const stored = await taskRunsOf(ledger.transaction, flowRun.id);
   const rows = stored.map((row) => ledger.taskRuns.get(row.id) ?? row);
   for (const row of ledger.newTaskRuns) if (row.flow_run_id === flowRun.id) rows.push(row);
   for (const row of rows) {
     const state = row.state as StateType | null;
-    if ((state !== null && isTerminal({ type: state })) || !wanted(state)) continue;
+    if (state !== null && isTerminal({ type: state })) continue;
     ledger.taskRuns.set(row.id, row);
-    writeTaskRun(ledger, row, end);
+    writeTaskRun(ledger, row, endOf(state));
   }
+}
+
+function readState(state: State): ReadMove {
+  return { state, serialized: JSON.stringify(toWireState(state)) };
 }
 
 /** The state of a move, read and checked, or why it cannot be. */

@@ -50,6 +50,14 @@ t.test("what was not reached when the thread died is closed too", async (t) => {
   t.same(states, { "before-1": "Success", "leave-1": "Failed", "after-1": "Cancelled" });
 });
 
+t.test("a run that fails before its first task leaves none waiting", async (t) => {
+  const bed = await openAgentBed(t, home);
+  const id = await bed.create("refuses-parameter", { n: "two" });
+  await bed.agent({ once: true }).run();
+  t.match(await bed.flowRun(id), { state: "Failed", message: /must be a number/ });
+  t.same(new Set((await bed.taskRuns(id)).map(({ state }) => state)), new Set(["Cancelled"]));
+});
+
 t.test("code that goes on for ever after its run's end costs its thread, not the run", async (t) => {
   const bed = await openAgentBed(t, home);
   const id = await bed.create("lingers");

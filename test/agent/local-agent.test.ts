@@ -78,7 +78,7 @@ t.test("a saved flow that is gone ends the run Failed, with a hint, and nothing 
   t.equal(run.state, "Failed");
   t.match(run.message, /There is no saved flow at/);
   t.match(await bed.logs(id), [{ level: "ERROR", message: /SAVED_FLOW_NOT_FOUND[\s\S]*deploy the flow again/ }]);
-  t.ok((await bed.taskRuns(id)).every(({ state }) => state === "Pending"));
+  t.ok((await bed.taskRuns(id)).every(({ state }) => state === "Cancelled"));
 });
 
 t.test("labels: the hostname by default, in order and once each; an empty one is refused", async (t) => {

@@ -145,7 +145,7 @@ t.test("a finished run is never touched", async (t) => {
   t.strictSame(await flowRunRow(cloud, run.flow_run_id), before);
 });
 
-t.test("a run that is given back is due at once; it counts as lost only when it had begun", async (t) => {
+t.test("a run that is given back is due at once, and does not count as lost, however far it had come", async (t) => {
   const { cloud, agent, claimNew } = await bed(t);
   const [fresh, begun] = [await claimNew(), await claimNew()];
   await agent.flowState(begun, "Running");
@@ -160,7 +160,7 @@ t.test("a run that is given back is due at once; it counts as lost only when it 
     times_resurrected: 0,
     state_message: /agent first \(.*\) gave it back$/,
   });
-  t.match(await flowRunRow(cloud, begun.flow_run_id), { state: "Scheduled", times_resurrected: 1 });
+  t.match(await flowRunRow(cloud, begun.flow_run_id), { state: "Scheduled", times_resurrected: 0 });
   t.match(await release([fresh]), { success: true, error: /no longer this agent's/ });
   t.equal((await agent.claim()).runs.length, 2);
 });
@@ -180,7 +180,14 @@ t.test("a run that is given back with an end has that end", async (t) => {
     state_message: "out of memory",
     lease_agent_id: null,
   });
-  t.match(await taskRunStates(cloud, run.flow_run_id), { "a-1": "Failed" });
+  t.strictSame(await taskRunStates(cloud, run.flow_run_id), {
+    "a-1": "Failed",
+    "b-1": "Cancelled",
+    "c-1": "Cancelled",
+  });
+  t.match(await cloud.rows("SELECT DISTINCT state_message FROM task_run WHERE state = 'Cancelled'"), [
+    { state_message: "Not reached: the flow run failed before." },
+  ]);
   const nobody = cloud.call("release_runs", { agent_id: run.flow_run_id, runs: [] });
   t.equal((await refusalOf(nobody)).code, "INPUT_INVALID");
 });

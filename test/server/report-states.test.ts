@@ -268,7 +268,11 @@ t.test("a run that failed leaves no task Running behind", async (t) => {
   const run = await claimNew();
   await agent.report(run, [flowState("Running"), taskState(run, "a-1", "Running", 1)]);
   await agent.flowState(run, "Failed", "its thread died");
-  t.strictSame(await taskRunStates(cloud, run.flow_run_id), { "a-1": "Failed", "b-1": "Pending", "c-1": "Pending" });
+  t.strictSame(await taskRunStates(cloud, run.flow_run_id), {
+    "a-1": "Failed",
+    "b-1": "Cancelled",
+    "c-1": "Cancelled",
+  });
   const [row] = await cloud.rows(
     "SELECT state_message FROM task_run WHERE flow_run_id = ?1 AND state = 'Failed'",
     run.flow_run_id,
