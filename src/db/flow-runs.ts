@@ -115,12 +115,15 @@ export function touchFlowRun(
   );
 }
 
-/** Runs that no agent has begun, of versions of a flow that were archived. */
+/** Runs of a flow version that no agent has ever begun; one that was given back or taken back had begun before. */
 export async function waitingRunsOfFlow(
   reads: Reads,
   flowId: string,
 ): Promise<{ id: string; auto_scheduled: number }[]> {
-  return reads.all("SELECT id, auto_scheduled FROM flow_run WHERE flow_id = ?1 AND state = 'Scheduled'", flowId);
+  return reads.all(
+    "SELECT id, auto_scheduled FROM flow_run WHERE flow_id = ?1 AND state = 'Scheduled' AND start_time IS NULL",
+    flowId,
+  );
 }
 
 export function deleteFlowRuns(transaction: Transaction, ids: readonly string[]): Promise<number> {

@@ -3,11 +3,13 @@ import { newId } from "../../src/core/ids.js";
 import {
   deployFlow,
   flowRunRow,
+  flowState,
   refusalOf,
   serializedFlow,
   startTestCloud,
   TestAgent,
   taskRunStates,
+  taskState,
 } from "../helpers/server.js";
 
 t.test(
@@ -158,6 +160,30 @@ t.test("a new version cancels the runs of the old one that have not begun, and l
   );
   t.equal((await refusalOf(cloud.call("create_flow_run", { flow_id: flowId }))).code, "FLOW_ARCHIVED");
 });
+
+t.test(
+  "a run that had begun and was given back is no run that waits: a deploy leaves it to be gone on with",
+  async (t) => {
+    const cloud = await startTestCloud(t);
+    const { projectId, flowId } = await deployFlow(cloud);
+    await cloud.call("create_flow_run", { flow_id: flowId });
+    const agent = await TestAgent.register(cloud);
+    const run = await agent.claimOne();
+    await agent.report(run, [
+      flowState("Running"),
+      taskState(run, "a-1", "Running", 1),
+      taskState(run, "a-1", "Success", 2),
+    ]);
+    await cloud.call("release_runs", {
+      agent_id: agent.id,
+      runs: [{ flow_run_id: run.flow_run_id, fence: run.fence }],
+    });
+    await cloud.call("create_flow", { project_id: projectId, serialized_flow: serializedFlow() });
+    t.match(await flowRunRow(cloud, run.flow_run_id), { state: "Scheduled" });
+    t.match(await taskRunStates(cloud, run.flow_run_id), { "a-1": "Success", "b-1": "Pending" });
+    t.match(await agent.claimOne(), { flow_run_id: run.flow_run_id, fence: 2 });
+  },
+);
 
 t.test("what cannot be registered is refused by name, and nothing of it is kept", async (t) => {
   const cloud = await startTestCloud(t);
