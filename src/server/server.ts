@@ -60,7 +60,7 @@ const STREAM_KEPT_MS = 24 * 60 * 60 * 1000;
 const HOUSEKEEPING_MS = 5_000;
 
 /**
- * Starts a Cloud: opens its database, makes the first key where there is none, and listens.
+ * Starts a Cloud: opens its database, listens, and makes the first key where there is none.
  * @throws DATABASE_FAILED, DATABASE_TOO_NEW, ADDRESS_IN_USE, ADDRESS_NOT_LOCAL
  * @example
  * const server = await startServer({ database: "./millrace.db" });
@@ -90,10 +90,10 @@ async function startOver(database: Database, host: string, options: ServerOption
     publish: (effects) => publish(effects, parts, dueTimer),
   };
   const dueTimer = new DueTimer(parts);
-  const token = await makeFirstKey(database, toInstant(clock.now()));
   const api = makeGraphqlApi(makeSchema(database), parts, new Authenticator(parts));
   const http = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, noDelay: true }, makeRequestListener(api, parts));
   const port = await listen(http, host, options.port ?? DEFAULT_PORT);
+  const token = await firstKeyOf(parts, http);
   const loops = startLoops(parts, dueTimer, options.tickMs ?? DEFAULT_TICK_MS);
   let closed: Promise<void> | undefined;
   const close = async () => {
@@ -117,6 +117,16 @@ async function startOver(database: Database, host: string, options: ServerOption
       return closed;
     },
   };
+}
+
+/** Made only when the server listens: the key is shown once, and a start that fails shows nothing. */
+async function firstKeyOf({ database, clock }: ServerParts, http: HttpServer): Promise<string | undefined> {
+  try {
+    return await makeFirstKey(database, toInstant(clock.now()));
+  } catch (error) {
+    await closeHttp(http);
+    throw error;
+  }
 }
 
 function publish(effects: readonly Effect[], { events, clock }: ServerParts, dueTimer: DueTimer): void {

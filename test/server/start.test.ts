@@ -43,6 +43,9 @@ t.test("a port that is taken is ADDRESS_IN_USE, and leaves no file open", async 
   await t.rejects(startServer({ database, port }), { code: "ADDRESS_IN_USE", message: new RegExp(`Port ${port} `) });
   // SQLite removes the log file when the last connection is closed.
   t.strictSame(readdirSync(folder), ["millrace.db"]);
+  const server = await startServer({ database, port: 0 });
+  t.teardown(() => server.close());
+  t.match(server.token, /^[\w-]{43}$/, "the start that failed did not take the first key with it");
 });
 
 t.test("an address that other machines reach is refused unless it is said to be meant", async (t) => {
