@@ -1,11 +1,15 @@
 import { CommanderError } from "commander";
 import { describeError, type ErrorCode, isMillraceError, MillraceError } from "../core/errors.js";
 import type { Action, Context, ExitCode, Host, SharedOptions } from "./command.js";
+import { giveStdoutToStderr, outliveReader } from "./output.js";
 import { coloured } from "./print.js";
 import { makeProgram } from "./program.js";
 
 /** Errors that are ours, not the user's. */
 const OUR_ERRORS: ReadonlySet<ErrorCode> = new Set(["INTERNAL", "WORKER_PROTOCOL", "MAIN_THREAD_ONLY"]);
+
+/** Held here: under `--json` it is the answer's alone, and `process.stdout` is another stream. */
+const stdout = process.stdout;
 
 /** Parses, dispatches, prints; answers the exit code. */
 export async function runCommandLine(words: readonly string[]): Promise<ExitCode> {
@@ -19,6 +23,7 @@ export async function runCommandLine(words: readonly string[]): Promise<ExitCode
         // Commander hands over the arguments, the options and the command.
         const options = given.at(-2) as Options & SharedOptions;
         const context = makeContext(options.json ?? false, options.url);
+        if (context.json) giveStdoutToStderr();
         exitCode = (await run(context, options, ...(given.slice(0, -2) as Args))) ?? 0;
       },
   };
@@ -39,17 +44,17 @@ function makeContext(json: boolean, url: string | undefined): Context {
   return {
     json,
     env: process.env,
-    stdout: process.stdout,
+    stdout,
     stderr: process.stderr,
     url,
     say(text) {
-      if (!json) process.stdout.write(`${text}\n`);
+      if (!json) stdout.write(`${text}\n`);
     },
     note(text) {
       process.stderr.write(`${text}\n`);
     },
     answer(value) {
-      if (json) process.stdout.write(`${JSON.stringify(value, null, process.stdout.isTTY ? 2 : undefined)}\n`);
+      if (json) stdout.write(`${JSON.stringify(value, null, stdout.isTTY ? 2 : undefined)}\n`);
     },
   };
 }
@@ -67,7 +72,7 @@ function printError(error: unknown, json: boolean): void {
     const { code, message, hint } = isMillraceError(error)
       ? error
       : { code: "INTERNAL", message: error instanceof Error ? error.message : String(error), hint: undefined };
-    process.stdout.write(`${JSON.stringify({ error: { code, message, hint: hint ?? null } })}\n`);
+    stdout.write(`${JSON.stringify({ error: { code, message, hint: hint ?? null } })}\n`);
     return;
   }
   const text = describeError(error);
@@ -75,13 +80,8 @@ function printError(error: unknown, json: boolean): void {
   process.stderr.write(`${coloured("red", text.slice(0, end), process.stderr)}${text.slice(end)}\n`);
 }
 
-/** A reader that has gone, as in `millrace get logs … | head`, is no failure. */
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(0);
-    throw error;
-  });
-}
+outliveReader(stdout);
+outliveReader(process.stderr);
 
 /** No command ends by having nothing left to wait for; without this, such an end would look like success. */
 let emptied = 0;
@@ -95,4 +95,4 @@ process.on("beforeExit", () => {
 
 const exitCode = await runCommandLine(process.argv.slice(2));
 // Output to a pipe may still be on its way; code of a flow that was run here may have left timers behind.
-process.stdout.write("", () => process.stderr.write("", () => process.exit(exitCode)));
+stdout.write("", () => process.stderr.write("", () => process.exit(exitCode)));
