@@ -1,9 +1,11 @@
 import { createRequire, syncBuiltinESMExports } from "node:module";
+import { constants } from "node:os";
 import { MessagePort } from "node:worker_threads";
-import { MillraceError } from "../core/errors.js";
+import { fix, refusal } from "./forbid.js";
+import { hardenNestedThreads } from "./harden-nested.js";
 
 /*
- * Run first in a worker thread, before any flow code. Flow code shares the thread with the ports over which Millrace and
+ * Run first in a worker thread, and in those that it starts, before any flow code. Flow code shares the thread with the ports over which Millrace and
  * piscina talk to the agent. This takes away the ways that lead from flow code to those ports, and from this thread into
  * the main one. It is a guard against accidents and mischief, not a sandbox: a thread shares its process's files, signals
  * and memory limits whatever is done here (the documentation lists what remains). The main thread does not rely on it: it
@@ -14,6 +16,7 @@ export function hardenThread(): void {
   lockBuiltins();
   hidePorts();
   closeWaysOut();
+  hardenNestedThreads();
   syncBuiltinESMExports();
 }
 
@@ -67,9 +70,7 @@ function lockBuiltins(): void {
     [WeakMap.prototype, ["get", "set"]],
     [FinalizationRegistry.prototype, ["register", "unregister"]],
   ];
-  for (const [prototype, names] of methods) {
-    for (const name of names) defineProperty(prototype, name, { writable: false, configurable: false });
-  }
+  for (const [prototype, names] of methods) for (const name of names) lock(prototype, name);
 }
 
 /** Node's own windows on what a thread holds: they show ports that flow code did not open. */
@@ -102,27 +103,38 @@ function closeWaysOut(): void {
   fix(require("node:v8"), "setFlagsFromString", refusal("v8.setFlagsFromString"));
   fix(process, "binding", refusal("process.binding"));
   fix(process, "_linkedBinding", refusal("process._linkedBinding"));
-  const { report } = process;
-  if (!report) return;
-  const { getReport } = report;
-  fix(report, "writeReport", refusal("process.report.writeReport"));
-  // The report carries the whole process's environment, not this thread's.
-  fix(report, "getReport", (error?: Error) => {
-    const { environmentVariables: _, ...rest } = getReport.call(report, error) as unknown as Record<string, unknown>;
-    return rest;
+  keepInspectorShut();
+  closeReport();
+}
+
+/** SIGUSR1 makes Node open the main thread's inspector on a local port. `process.kill` calls this. */
+function keepInspectorShut(): void {
+  const own = process as unknown as { pid: number; _kill(pid: number, signal: number): number };
+  const { pid: ownPid, _kill } = own;
+  const inspectorSignal = constants.signals.SIGUSR1;
+  fix(process, "_kill", (to: unknown, signal: unknown) => {
+    const [pid, number] = [Number(to) | 0, Number(signal) | 0];
+    // 0 and negative numbers are groups, which this process may be in.
+    if (number === inspectorSignal && (pid === ownPid || pid <= 0)) refusal("SIGUSR1 to the agent's process")();
+    return _kill.call(process, pid, number);
   });
 }
 
-function fix(target: object, name: string, value: unknown): void {
-  defineProperty(target, name, { value, writable: false, enumerable: true, configurable: false });
+/** The report carries the whole process's environment, not this thread's. */
+function closeReport(): void {
+  const { report } = process;
+  if (!report) return;
+  fix(report, "writeReport", refusal("process.report.writeReport"));
+  for (const name of ["reportOnFatalError", "reportOnSignal", "reportOnUncaughtException"]) {
+    const get = getOwnPropertyDescriptor(report, name)?.get;
+    if (get) defineProperty(report, name, { get, set: refusal(`process.report.${name}`), configurable: false });
+  }
+  const { getReport } = report;
+  fix(report, "getReport", (error?: Error) => withoutEnvironment(getReport.call(report, error)));
 }
 
-function refusal(name: string): () => never {
-  return () => {
-    throw new MillraceError(
-      "WORKER_FORBIDDEN",
-      `${name} reaches past a flow's worker thread and is not available there.`,
-      { hint: "Debug the agent's whole process, or run the flow inline." },
-    );
-  };
+/** Threads that this one has started have parts of their own in it. */
+function withoutEnvironment(report: object): object {
+  const { environmentVariables: _, workers, ...rest } = report as Record<string, unknown> & { workers?: object[] };
+  return workers ? { ...rest, workers: workers.map(withoutEnvironment) } : rest;
 }

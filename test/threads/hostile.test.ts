@@ -36,9 +36,12 @@ async function logOf(t: Test, fixture: string): Promise<string[]> {
   return host.logs;
 }
 
-t.test("a flow that looks for ports, secrets, the inspector and bindings finds none of them", async (t) => {
-  t.same(await logOf(t, "hostile-looks-around"), ["found: "]);
-});
+t.test(
+  "a flow that looks for ports, secrets, the inspector and bindings, also from further threads, finds none",
+  async (t) => {
+    t.same(await logOf(t, "hostile-looks-around"), ["found: "]);
+  },
+);
 
 t.test("a flow that listens in on every prototype is never handed a port", async (t) => {
   t.same(await logOf(t, "hostile-patches"), ["ports: 0"]);
