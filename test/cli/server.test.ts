@@ -38,6 +38,27 @@ t.test("a login that is there is left alone", async (t) => {
   t.same(authFile(home), logins);
 });
 
+t.test("the token of a second database at the same address does not take the place of the first one's", async (t) => {
+  const home = t.testdir();
+  const first = await startCloudProcess(t, home);
+  const logins = authFile(home);
+  t.equal(logins.servers[first.url]?.token, first.token);
+  await first.running.stop("SIGTERM");
+
+  const words = ["server", "start", "--port", new URL(first.url).port, "--database", join(home, "second.db")];
+  const second = startMillrace(words, { home });
+  t.teardown(() => second.stop("SIGKILL"));
+  const text = await second.printed(/auth login.*\n/);
+  t.match(text, /NOT kept.*another token for this address/);
+  t.same(authFile(home), logins);
+  t.match(await millrace(["auth", "status"], { home }), { code: 1, stderr: /^UNAUTHENTICATED/ });
+
+  const [, login = ""] = /millrace (auth login .*)\n/.exec(text) ?? [];
+  t.match(await millrace(login.split(" "), { home }), { code: 0 }, "the line that was printed logs in");
+  t.match(await millrace(["auth", "status"], { home }), { code: 0 });
+  t.not(authFile(home).servers[first.url]?.token, first.token);
+});
+
 t.test("a login file that cannot be read does not keep the Cloud from starting", async (t) => {
   const home = t.testdir({ "auth.json": "{" });
   const { running, url } = await startCloudProcess(t, home);

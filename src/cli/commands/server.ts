@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { Command } from "commander";
-import { readLogins, saveLogin } from "../../client/config.js";
+import { normalizeUrl, readLogins, saveLogin } from "../../client/config.js";
 import { isMillraceError } from "../../core/errors.js";
 import { millraceHome } from "../../core/home.js";
 import type { Server } from "../../server/index.js";
@@ -74,28 +74,32 @@ async function start(context: Context, options: StartOptions): Promise<void> {
 /** The token is shown when it is made, and never again. */
 function greet(context: Context, server: Server, database: string, mayLogin: boolean): void {
   const { url, token } = server;
-  const loggedIn = token !== undefined && mayLogin && keepLogin(context, url, token);
-  context.answer({ url, database, token: token ?? null, loggedIn, pid: process.pid });
+  const kept = token === undefined || !mayLogin ? "no" : keepLogin(context, url, token);
+  context.answer({ url, database, token: token ?? null, loggedIn: kept === "yes", pid: process.pid });
   context.say(`The Cloud is at ${url}\n  database  ${database}`);
   if (token === undefined) return;
-  context.say(`  token     ${token}\n\nThis is the first start: the token is shown this once.`);
+  context.say(`  token     ${token}\n\nThis is the database's first start: the token is shown this once.`);
   context.say(
-    loggedIn
-      ? "It is kept in the login file: deploy, runAgent and every command use it from now on."
-      : `Log in with it: millrace auth login --url ${url}`,
+    kept === "yes" ? KEPT : `${kept === "other" ? OTHER_KEPT : ""}Log in with it:\n\n${loginLine(url, token)}\n`,
   );
 }
 
-/** Only for a user who has no login yet, or one for a database that was here before: no other login is touched. */
-function keepLogin(context: Context, url: string, token: string): boolean {
+const KEPT = "It is kept in the login file: deploy, runAgent and every command use it from now on.";
+const OTHER_KEPT = `It is NOT kept: the login file has another token for this address, which may be the only one for another database.
+Keep this one somewhere, or put it in the place of the other. `;
+
+const loginLine = (url: string, token: string) => `  millrace auth login --url ${url} --token ${token}`;
+
+/** "other": the login file has a token for this address already, maybe the only one of another database. */
+function keepLogin(context: Context, url: string, token: string): "yes" | "no" | "other" {
   try {
-    const others = Object.keys(readLogins(context.env).servers).filter((each) => each !== url);
-    if (others.length > 0) return false;
+    const logins = Object.keys(readLogins(context.env).servers);
+    if (logins.length > 0) return logins.includes(normalizeUrl(url, "The Cloud's address")) ? "other" : "no";
     saveLogin({ url, token }, context.env);
-    return true;
+    return "yes";
   } catch (error) {
     if (!isMillraceError(error)) throw error;
     context.note(`The token was not kept: ${error.message}`);
-    return false;
+    return "no";
   }
 }
