@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import t from "tap";
+import { readSavedFlow } from "../../src/execute/load-saved-flow.js";
 import { startCloudProcess } from "../helpers/cloud-process.js";
 import { type CommandOptions, millrace, type Running, startMillrace } from "../helpers/command-line.js";
 import { eventually } from "../helpers/eventually.js";
@@ -50,7 +51,10 @@ function startAgent(words: readonly string[], env: Record<string, string> = {}):
 
 t.test("a project is asked for, or made on the way", async (t) => {
   const words = ["deploy", join(home, "maps.ts"), "--project", "Demo"];
-  t.match(await millrace(words, { home }), { code: 1, stderr: /^PROJECT_NOT_FOUND/ });
+  t.match(await millrace(words, { home }), {
+    code: 1,
+    stderr: /^PROJECT_NOT_FOUND: .*\n {2}Add --create-project, or run `millrace create project "Demo"`/,
+  });
   t.match(await json(["create", "project", "Demo"]), { name: "Demo", created: true });
   t.match(await json(["create", "project", "Demo"]), { name: "Demo", created: false });
   const deployed = await millrace(words, { home });
@@ -72,6 +76,28 @@ t.test("flows are listed by project, by name, and every version on request", asy
   t.same(await names("--project", "Other", "--all-versions"), ["maps 2", "maps 1"]);
   t.same(await names("--flow", "unlucky"), ["unlucky 1"]);
   t.same(await names("--project", "None"), []);
+});
+
+t.test("a deploy may see variables that are named, and leaves packages outside that are named", async (t) => {
+  const folder = t.testdir({
+    "package.json": "{}",
+    "flow.ts": `import { flow, task } from "millrace";
+import { place } from "odd-place";
+if (process.env.DEPLOY_SAYS !== "yes") throw new Error("not told yes");
+const t = task("t", () => place);
+export const odd = flow("odd", () => t());`,
+    node_modules: { "odd-place": { "package.json": '{"version":"1.2.3"}', "index.js": "exports.place = __dirname;" } },
+  });
+  const words = ["deploy", join(folder, "flow.ts"), "--project", "Demo", "--json"];
+  t.match(await json(words), { error: { code: "FLOW_LOAD_FAILED", message: /not told yes/ } });
+  const env = { DEPLOY_SAYS: "yes" };
+  t.match(await json([...words, "--env", "DEPLOY_SAYS=no"], { env }), { error: { code: "FLOW_LOAD_FAILED" } });
+  const [deployed] = await json<[{ savedFlow: { location: string } }]>(
+    [...words, "--env", "DEPLOY_SAYS", "--external", "odd-place"],
+    { env },
+  );
+  const { manifest } = await readSavedFlow(deployed.savedFlow.location);
+  t.match(manifest.external, [{ name: "odd-place", version: "1.2.3" }]);
 });
 
 t.test("a run that nobody takes says which labels it waits for", async (t) => {
@@ -134,7 +160,10 @@ t.test("runs, task runs, logs and agents are listed and filtered", async (t) => 
 t.test("what the Cloud does not have is told before a run is asked for", async (t) => {
   const run = (name: string, project: string) => millrace(["run", "--name", name, "--project", project], { home });
   t.match(await run("none", "Demo"), { code: 1, stderr: /^FLOW_NOT_FOUND/ });
-  t.match(await run("maps", "None"), { code: 1, stderr: /^PROJECT_NOT_FOUND/ });
+  t.match(await run("maps", "None"), {
+    code: 1,
+    stderr: /^PROJECT_NOT_FOUND: .*\n.*millrace deploy <file> --project "None" --create-project/,
+  });
 });
 
 t.test("a running run is cancelled, and its agent stops it", async (t) => {

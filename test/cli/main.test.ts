@@ -52,6 +52,7 @@ const mistakes: [words: string[], code: string, hint?: RegExp][] = [
   [["deploy", "flow.ts"], "USAGE"],
   [["deploy"], "USAGE"],
   [["deploy", "no-such-file.ts", "--project", "P"], "FILE_NOT_FOUND"],
+  [["deploy", "flow.ts", "--project", "P", "--env", "NO_SUCH_VARIABLE_HERE"], "USAGE", /value/],
   [["run"], "USAGE", /--help/],
   [["run", "flow.ts", "--watch"], "USAGE", /Deploy/],
   [["run", "no-such-file.ts"], "FILE_NOT_FOUND"],

@@ -1,7 +1,8 @@
 import { hostname } from "node:os";
 import type { Command } from "commander";
 import { resolveCloud } from "../../client/config.js";
-import { type Context, collect, type Host, usage, wholeNumber, withShared } from "../command.js";
+import { type Context, collect, type Host, wholeNumber, withShared } from "../command.js";
+import { readEnv } from "../environment.js";
 import { onStopSignals } from "../signals.js";
 
 interface StartOptions {
@@ -96,24 +97,4 @@ async function startLocal(context: Context, options: StartOptions): Promise<void
  */
 function forgetToken(): void {
   delete process.env.MILLRACE_API_TOKEN;
-}
-
-/** `NAME=value` sets a variable, `NAME` hands on the agent's own. @throws USAGE */
-function readEnv(given: readonly string[], own: NodeJS.ProcessEnv): Record<string, string> {
-  const env: Record<string, string> = {};
-  for (const each of given) {
-    const at = each.indexOf("=");
-    const name = at < 0 ? each : each.slice(0, at);
-    if (name === "") throw usage(`--env takes NAME or NAME=value, and was given "${each}".`);
-    if (name === "MILLRACE_API_TOKEN")
-      throw usage("--env cannot hand the Cloud's token to flows.", "Flows reach the Cloud through their agent.");
-    const value = at < 0 ? own[name] : each.slice(at + 1);
-    if (value === undefined)
-      throw usage(
-        `--env ${name}: the agent has no such environment variable.`,
-        `Give it a value: --env ${name}=value.`,
-      );
-    env[name] = value;
-  }
-  return env;
 }

@@ -85,7 +85,7 @@ async function runInCloud(
 async function flowNotFound(cloud: Cloud, name: string, project: string): Promise<MillraceError> {
   if ((await cloud.findProject(project)) === undefined) {
     return new MillraceError("PROJECT_NOT_FOUND", `There is no project "${project}" at ${cloud.url}.`, {
-      hint: "`millrace get projects` lists them.",
+      hint: `\`millrace get projects\` lists them; \`millrace deploy <file> --project "${project}" --create-project\` makes one.`,
     });
   }
   return new MillraceError("FLOW_NOT_FOUND", `There is no flow "${name}" in project "${project}" at ${cloud.url}.`, {
