@@ -15,20 +15,6 @@ export function awayWaitMs(failures: number): number {
   return Math.min(AWAY_FIRST_MS * 2 ** failures, AWAY_LONGEST_MS);
 }
 
-/** Resolves after `ms`, or when the signal fires. */
-export function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done);
-  });
-}
-
 /** A wait that can be cut short. */
 export class Waker {
   #woken = false;

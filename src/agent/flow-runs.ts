@@ -1,10 +1,13 @@
 import type { ClaimedRun } from "../client/cloud.js";
+import { sleepUnlessAborted } from "../client/retry.js";
 import { type FailureRecord, fromFailure, toFailure } from "../codec/failure.js";
 import { type ErrorCode, isMillraceError, MillraceError } from "../core/errors.js";
 import { explainMismatch } from "../execute/check-task-ids.js";
 import { executeFlowRun } from "../execute/execute-flow-run.js";
 import type { RunReply, RunRequest } from "../threads/messages.js";
 import type { ThreadPool } from "../threads/pool.js";
+import { isAway, isTrouble, whatIsWrong } from "./away.js";
+import { awayWaitMs } from "./back-off.js";
 import { cancelRun, type EndPorts, failRun, releaseRun } from "./end-run.js";
 import type { FlowAtHand, FlowCache } from "./flow-cache.js";
 import { FlowRunHost } from "./run-host.js";
@@ -60,8 +63,8 @@ export function startFlowRun(run: ClaimedRun, ports: FlowRunPorts): ActiveRun {
       if (grace) return;
       const error = new MillraceError("RUN_CANCELLED", `Flow run "${run.name}" was cancelled.`);
       host.stop(toFailure(error));
-      // Inline, the engine's own grace is all there is.
-      grace = setTimeout(() => hard.abort(error), ports.cancelGraceMs);
+      // What has not begun has nothing to end. Inline, the engine's own grace is all there is.
+      grace = setTimeout(() => hard.abort(error), host.begun ? ports.cancelGraceMs : 0);
     },
     stop(code) {
       const why =
@@ -75,7 +78,7 @@ async function runToItsEnd(run: ClaimedRun, host: FlowRunHost, hard: AbortSignal
   const startedAt = performance.now();
   let error: unknown;
   try {
-    const flow = await ports.flows.get(run.flowId);
+    const flow = await fetchFlow(run, hard, ports);
     const reply = await execute(toRequest(run, flow), flow, host, hard, ports);
     error = endOf(reply, flow, host);
   } catch (thrown) {
@@ -90,6 +93,32 @@ async function runToItsEnd(run: ClaimedRun, host: FlowRunHost, hard: AbortSignal
     }
   } catch (unforeseen) {
     ports.log(`Flow run "${run.name}" could not be ended: ${(unforeseen as Error).message}`);
+  }
+}
+
+/** The run is claimed, and nobody else can take it: a Cloud that is away, or in trouble, is asked again until it answers. */
+async function fetchFlow(run: ClaimedRun, hard: AbortSignal, { flows, log }: FlowRunPorts): Promise<FlowAtHand> {
+  for (let failures = 0; ; failures++) {
+    try {
+      return await unlessAborted(flows.get(run.flowId), hard);
+    } catch (error) {
+      if (hard.aborted || !(isAway(error) || isTrouble(error))) throw error;
+      if (failures === 0) log(`${whatIsWrong(error)}, flow run "${run.name}" waits for its flow: ${messageOf(error)}`);
+      await sleepUnlessAborted(awayWaitMs(failures), hard);
+    }
+  }
+}
+
+/** @throws the signal's reason, as soon as it fires; what the promise becomes then is nobody's concern */
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(signal.reason);
+  signal.addEventListener("abort", abort);
+  if (signal.aborted) abort();
+  try {
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
   }
 }
 
@@ -156,13 +185,14 @@ async function endBroken(run: ClaimedRun, host: FlowRunHost, error: unknown, por
     await host.close();
     return ports.log(`${what} was taken over and is no longer run here.`);
   }
+  // Being told to end, code may fail in any way.
+  if (host.stopCode === "RUN_CANCELLED" || isMillraceError(error, "RUN_CANCELLED")) {
+    ports.log(`${what} was cancelled and stopped.`);
+    return cancelRun(host, ports);
+  }
   if (isMillraceError(error, "RUN_STOPPED")) {
     ports.log(`${what} is given back.`);
     return releaseRun(host, ports);
-  }
-  if (isMillraceError(error, "RUN_CANCELLED")) {
-    ports.log(`${what} was cancelled and stopped.`);
-    return cancelRun(host, ports);
   }
   const failure = asMillraceError(error);
   ports.log(`${what} failed: ${failure.code}: ${failure.message}`);

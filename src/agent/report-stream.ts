@@ -1,10 +1,12 @@
 import type { Claim, ClaimAnswer, Cloud, Lease, ReportAnswer, ReportBatch } from "../client/cloud.js";
+import { sleepUnlessAborted } from "../client/retry.js";
 import { type FailureRecord, toFailure } from "../codec/failure.js";
-import { isMillraceError, MillraceError } from "../core/errors.js";
+import { MillraceError } from "../core/errors.js";
 import { newId } from "../core/ids.js";
 import { isStateType, isTerminal } from "../core/state.js";
 import type { RunReport } from "../threads/messages.js";
-import { awayWaitMs, pause } from "./back-off.js";
+import { isAway, isTrouble, whatIsWrong } from "./away.js";
+import { awayWaitMs } from "./back-off.js";
 
 /** States and log lines of one mutation, over all runs; a single run's report may be as large (threads/limits.ts). */
 const MAX_BATCH_STATES = 2_000;
@@ -112,9 +114,10 @@ export class ReportStream {
       else for (const each of waiting) each.answer(toFailure(error));
       return;
     }
+    // First why, then what: a run that is refused because it is being cancelled is to know that when it hears of it.
+    if (answer.cancelling.length > 0) this.#options.onCancelling(answer.cancelling);
     settle(waiting, answer);
     if (claim) this.#options.onClaimed(claim, answer.claimed);
-    if (answer.cancelling.length > 0) this.#options.onCancelling(answer.cancelling);
   }
 
   async #send(lane: Lane, waiting: readonly Waiting[], claim: Claim | undefined): Promise<ReportAnswer> {
@@ -134,9 +137,9 @@ export class ReportStream {
         if (signal.aborted) {
           throw new MillraceError("RUN_STOPPED", "The agent stopped while the Cloud was away.", { cause: error });
         }
-        if (!this.#away) log(`The Cloud is away, reports wait: ${(error as Error).message}`);
+        if (!this.#away) log(`${whatIsWrong(error)}, reports wait: ${(error as Error).message}`);
         this.#away = true;
-        await pause(awayWaitMs(failures), signal);
+        await sleepUnlessAborted(awayWaitMs(failures), signal);
       }
     }
   }
@@ -166,16 +169,6 @@ function settle(waiting: readonly Waiting[], { refused }: ReportAnswer): void {
         : null,
     );
   }
-}
-
-/** The Cloud is away, or does not know the token for now: another try may meet it again, however long that takes. */
-function isAway(error: unknown): boolean {
-  return isMillraceError(error, "CLOUD_UNREACHABLE") || isMillraceError(error, "UNAUTHENTICATED");
-}
-
-/** The Cloud failed: it may be its trouble of the moment, or this very batch. */
-function isTrouble(error: unknown): boolean {
-  return isMillraceError(error, "INTERNAL") || isMillraceError(error, "DATABASE_FAILED");
 }
 
 function endsItsRun({ report }: Waiting): boolean {

@@ -6,7 +6,7 @@ import { isStateType, isTerminal, type StateType } from "../core/state.js";
 import type { ReportEntry, RunHost, RunReport } from "../threads/messages.js";
 import type { ReportStream } from "./report-stream.js";
 
-/** A task run as the last report left it. */
+/** A task run as the last accepted report left it. */
 export interface SeenTaskRun {
   taskRunId: string;
   taskSlug: string;
@@ -16,7 +16,7 @@ export interface SeenTaskRun {
 }
 
 /**
- * One run's capability: reports go out under this run's lease and no other. It also remembers what was reported, so that
+ * One run's capability: reports go out under this run's lease and no other. It also remembers what was accepted, so that
  * the agent can end the run when its thread no longer does.
  */
 export class FlowRunHost implements RunHost {
@@ -24,6 +24,7 @@ export class FlowRunHost implements RunHost {
   readonly #stream: ReportStream;
   readonly #taskRuns = new Map<string, SeenTaskRun>();
   readonly #stop = Promise.withResolvers<FailureRecord>();
+  #stopCode: string | null = null;
   readonly #onEnded: () => void;
   #underWay: Promise<unknown> = Promise.resolve();
   #begun = false;
@@ -63,25 +64,35 @@ export class FlowRunHost implements RunHost {
 
   async #send(report: RunReport): Promise<FailureRecord | null> {
     this.#begun = true;
-    for (const entry of report.states) this.#remember(entry);
     const flowState = report.states.findLast((entry) => entry.taskRun === undefined)?.state.type;
     const failure = await this.#stream.report(this.lease, report);
     if (failure !== null) {
+      // Of a refused report, and of one whose answer was lost, nobody here knows how far it was taken: what is known stays,
+      // and the Cloud closes the run's task runs when it ends.
       this.#closed ??= failure;
-    } else if (flowState !== undefined) {
+      return failure;
+    }
+    for (const entry of report.states) this.#remember(entry);
+    if (flowState !== undefined) {
       this.#acceptedState = flowState;
       if (this.hasEnded) this.#onEnded();
     }
-    return failure;
+    return null;
   }
 
   stopped(): Promise<FailureRecord> {
     return this.#stop.promise;
   }
 
-  /** Tells the run to end. */
+  /** Tells the run to end; the first reason stands. */
   stop(failure: FailureRecord): void {
+    this.#stopCode ??= failure.code;
     this.#stop.resolve(failure);
+  }
+
+  /** Why the run was told to end, by the code; null when it was not. */
+  get stopCode(): string | null {
+    return this.#stopCode;
   }
 
   /** Takes no more reports from the run, and resolves when the one under way was answered. */

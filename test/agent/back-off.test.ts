@@ -1,5 +1,5 @@
 import t from "tap";
-import { awayWaitMs, pause, pollWaitMs, Waker } from "../../src/agent/back-off.js";
+import { awayWaitMs, pollWaitMs, Waker } from "../../src/agent/back-off.js";
 
 t.test("polls that find nothing come further apart, up to ten seconds or what was asked for", async (t) => {
   t.same(
@@ -23,14 +23,4 @@ t.test("a wait is cut short by a wake, also by one that came before it, once", a
   const from = performance.now();
   await waker.wait(20);
   t.ok(performance.now() - from >= 15);
-});
-
-t.test("a pause ends with its time or its signal", async (t) => {
-  const stop = new AbortController();
-  await pause(1, stop.signal);
-  const long = pause(60_000, stop.signal);
-  stop.abort();
-  await long;
-  await pause(60_000, stop.signal);
-  t.pass();
 });

@@ -2,6 +2,8 @@ import { rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import t from "tap";
 import { LocalAgent } from "../../src/agent/local-agent.js";
+import type { Cloud } from "../../src/client/cloud.js";
+import { type ErrorCode, MillraceError } from "../../src/core/errors.js";
 import { openAgentBed } from "../helpers/agent-bed.js";
 import { eventually } from "../helpers/eventually.js";
 import { temporaryHome } from "../helpers/home.js";
@@ -80,6 +82,46 @@ t.test("a saved flow that is gone ends the run Failed, with a hint, and nothing 
   t.match(await bed.logs(id), [{ level: "ERROR", message: /SAVED_FLOW_NOT_FOUND[\s\S]*deploy the flow again/ }]);
   t.ok((await bed.taskRuns(id)).every(({ state }) => state === "Cancelled"));
 });
+
+t.test("a Cloud that is away, or in trouble, when the flow is fetched is asked again", async (t) => {
+  const bed = await openAgentBed(t, home);
+  const id = await bed.create("hello");
+  const failures: ErrorCode[] = ["CLOUD_UNREACHABLE", "INTERNAL", "DATABASE_FAILED"];
+  const cloud: Cloud = {
+    ...bed.cloud,
+    async flow(flowId) {
+      const code = failures.shift();
+      if (code) throw new MillraceError(code, "not now");
+      return bed.cloud.flow(flowId);
+    },
+  };
+  await bed.agent({ cloud, once: true }).run();
+  t.equal((await bed.flowRun(id)).state, "Success");
+  t.equal(bed.lines.filter((line) => line.includes("waits for its flow: not now")).length, 1);
+});
+
+t.test(
+  "a run whose flow cannot be had is given back when the agent stops, also while it is being asked for",
+  async (t) => {
+    const bed = await openAgentBed(t, home);
+    for (const isSilent of [false, true]) {
+      const id = await bed.create("hello");
+      const asked = Promise.withResolvers<void>();
+      const cloud: Cloud = {
+        ...bed.cloud,
+        flow() {
+          asked.resolve();
+          return isSilent ? new Promise(() => {}) : Promise.reject(new MillraceError("CLOUD_UNREACHABLE", "not now"));
+        },
+      };
+      const agent = bed.agent({ cloud });
+      await agent.start();
+      await asked.promise;
+      await agent.drain({ graceMs: 0 });
+      t.equal((await bed.flowRun(id)).state, "Scheduled");
+    }
+  },
+);
 
 t.test("labels: the hostname by default, in order and once each; an empty one is refused", async (t) => {
   const bed = await openAgentBed(t, home);

@@ -148,13 +148,15 @@ t.test("the end of a run brings a claim along, and nothing else does", async (t)
   t.same(claimed, [claimAnswer, undefined], "a claim that failed is told too");
 });
 
-t.test("runs that are to be cancelled are told of", async (t) => {
-  const cancelling: (readonly string[])[] = [];
-  const { stream, calls } = bed({ onCancelling: (ids) => cancelling.push(ids) });
-  void stream.report(lease("a"), states("Running"));
+t.test("runs that are to be cancelled are told of, before they are told what was refused", async (t) => {
+  const told: unknown[] = [];
+  const { stream, calls } = bed({ onCancelling: (ids) => told.push(ids) });
+  const answer = stream.report(lease("a"), states("Running")).then((failure) => told.push(failure?.code));
   await turn();
-  await calls[0]!.answer({ cancelling: ["a"] });
-  t.same(cancelling, [["a"]]);
+  const refused = [{ flowRunId: "a", code: "RUN_CANCELLED" as const, message: "it is Cancelling" }];
+  await calls[0]!.answer({ cancelling: ["a"], refused });
+  await answer;
+  t.same(told, [["a"], "RUN_CANCELLED"]);
 });
 
 t.test("a large report goes alone", async (t) => {

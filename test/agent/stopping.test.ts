@@ -1,4 +1,5 @@
 import t from "tap";
+import type { Cloud } from "../../src/client/cloud.js";
 import { type AgentBed, openAgentBed } from "../helpers/agent-bed.js";
 import { eventually } from "../helpers/eventually.js";
 import { temporaryHome } from "../helpers/home.js";
@@ -33,6 +34,56 @@ t.test("a cancelled run whose code heeds its signal ends Cancelled at once, and 
   t.ok(performance.now() - from < 4_000, "long before any grace is over");
   t.same(await statesOf(bed, id), { ms: "Success", "sleep-1": "Cancelled", "after-1": "Cancelled" });
 });
+
+t.test("a cancelled run of short tasks ends Cancelled, whatever was on its way just then", async (t) => {
+  const bed = await openAgentBed(t, home);
+  await bed.deploy("many-short");
+  await bed.agent().start();
+  for (const after of ["step-10", "step-40", "step-70"]) {
+    const id = await bed.create("many-short");
+    await eventually(async () => (await statesOf(bed, id))[after] === "Success");
+    await bed.cloud.cancelFlowRun(id);
+    t.match(await bed.reached(id), { state: "Cancelled" });
+    t.same(new Set(Object.values(await statesOf(bed, id))), new Set(["Success", "Cancelled"]));
+  }
+  t.notMatch(bed.lines.join("\n"), / failed: /);
+});
+
+t.test("a run that is cancelled before it has begun is not begun, nor told as failed", async (t) => {
+  const bed = await openAgentBed(t, home);
+  await bed.deploy("sleeps");
+  for (const isTold of [true, false]) {
+    const asked = Promise.withResolvers<void>();
+    const held = Promise.withResolvers<void>();
+    const cloud: Cloud = {
+      ...bed.cloud,
+      async flow(flowId) {
+        asked.resolve();
+        await held.promise;
+        return bed.cloud.flow(flowId);
+      },
+      // A heartbeat is far off: an agent that hears no events learns of it from what is refused.
+      agentEvents: (agentId, flowGroupId, signal) =>
+        isTold ? bed.cloud.agentEvents(agentId, flowGroupId, signal) : silent(signal),
+    };
+    const id = await bed.create("sleeps");
+    const agent = bed.agent({ cloud, leaseMs: 60_000 });
+    await agent.start();
+    await asked.promise;
+    t.equal(await bed.cloud.cancelFlowRun(id), "Cancelled");
+    if (!isTold) held.resolve();
+    await eventually(() => agent.activeRuns.length === 0);
+    held.resolve();
+    t.match(await bed.flowRun(id), { state: "Cancelled", message: "Flow run is cancelled" });
+    await agent.stop();
+  }
+  t.equal(bed.lines.filter((line) => line.endsWith(" was cancelled and stopped.")).length, 2);
+});
+
+/** Events of a Cloud that has nothing to tell. */
+async function* silent(signal: AbortSignal): AsyncGenerator<never> {
+  await new Promise((resolve) => signal.addEventListener("abort", resolve));
+}
 
 t.test("a cancelled busy loop is stopped hard after the grace, and its neighbour goes on", async (t) => {
   const bed = await openAgentBed(t, home);

@@ -36,7 +36,7 @@ t.test("a run that was claimed and has not begun is Cancelled at once, and its a
   const run = await claimNew();
   t.strictSame(await cancel(run.flow_run_id), { state: "Cancelled" });
   t.match((await agent.report(run, [flowState("Running")])).refused, [
-    { code: "STATE_REFUSED", message: /is Cancelled stays so/ },
+    { code: "RUN_CANCELLED", message: /is Cancelled stays so/ },
   ]);
 });
 
@@ -49,9 +49,11 @@ t.test("a Running run becomes Cancelling; its agent is told in every answer, and
   t.strictSame(await agent.report(run, []), { refused: [], cancelling: [run.flow_run_id] });
   t.strictSame(await agent.renew([run]), { lost: [], cancelling: [run.flow_run_id] });
   t.match((await agent.report(run, [taskState(run, "b-1", "Running", 1)])).refused, [
-    { code: "STATE_REFUSED", message: /it is Cancelling/ },
+    { code: "RUN_CANCELLED", message: /it is Cancelling/ },
   ]);
-  t.match((await agent.report(run, [flowState("Running")])).refused, [{ message: /is being cancelled/ }]);
+  t.match((await agent.report(run, [flowState("Running")])).refused, [
+    { code: "RUN_CANCELLED", message: /is being cancelled/ },
+  ]);
   t.strictSame(
     (await agent.report(run, [taskState(run, "a-1", "Success", 2)])).refused,
     [],

@@ -101,9 +101,14 @@ async function takeReport(
     const refused = entry.task_run_id
       ? takeTaskRunState(ledger, run, entry, entry.task_run_id, children)
       : await moveFlowRun(ledger, run, entry);
-    if (refused) return refused;
+    if (refused) return isCancelled(run) ? { ...refused, code: "RUN_CANCELLED" } : refused;
   }
   return null;
+}
+
+/** Then that is why a state is refused, whatever else may be the matter with it, and its agent is to end the run so. */
+function isCancelled({ state }: FlowRunRow): boolean {
+  return state === "Cancelling" || state === "Cancelled";
 }
 
 /** An ended run has no lease; its last holder may still report what it has, and is then told state by state. */
