@@ -32,14 +32,16 @@ export interface PoolRunOptions {
  * The agent's worker threads. A thread serves one version of one flow (the saved flow's hash) under one memory limit, and
  * one run at a time; all of them together stay under one cap. A run takes an idle thread of its flow, or a new one, for
  * which, at the cap, the thread that was idle longest makes room; when all are busy it waits its turn. A thread is ended
- * after a run that wanted it for itself, left something behind, was stopped or killed it, and after long idleness.
+ * after a run that wanted it for itself, left something behind, did not come to its own end, was stopped or killed it, and
+ * after long idleness.
  */
 export class ThreadPool {
   readonly #options: ThreadPoolOptions;
   readonly #busy = new Set<Thread>();
   /** The longest idle first. */
   readonly #idle = new Map<Thread, { key: string; since: number }>();
-  readonly #waiting: (() => void)[] = [];
+  /** Runs that wait for a thread, the longest waiting first. */
+  readonly #waiting = new Set<() => void>();
   readonly #ending = new Set<Promise<void>>();
   #sweep: NodeJS.Timeout | undefined;
   #closed = false;
@@ -66,7 +68,9 @@ export class ThreadPool {
       try {
         const { reply, leftovers } = await runOn(thread, request, channel);
         if (leftovers.length > 0) this.#options.onReplaced?.(request.flowName, leftovers);
-        reusable = leftovers.length === 0 && !options.freshThread;
+        // What a run that did not begin, or was broken off, has done to its thread is not known: Node keeps a module that
+        // failed to load, and code may still be at it.
+        reusable = reply.outcome === "done" && leftovers.length === 0 && !options.freshThread;
         return reply;
       } catch (error) {
         // Died before this run did anything, with another run's code on the thread: that run's doing, not this one's.
@@ -85,16 +89,13 @@ export class ThreadPool {
     clearTimeout(this.#sweep);
     for (const thread of [...this.#busy, ...this.#idle.keys()]) this.#end(thread);
     this.#idle.clear();
-    for (const resume of this.#waiting.splice(0)) resume();
+    for (const resume of this.#waiting) resume();
     await Promise.all(this.#ending);
   }
 
   async #take(request: RunRequest, options: PoolRunOptions, another: boolean): Promise<Thread> {
-    while (this.#busy.size >= this.#options.threads) {
-      if (this.#closed) break;
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
-      options.signal.throwIfAborted();
-    }
+    options.signal.throwIfAborted();
+    while (this.#busy.size >= this.#options.threads && !this.#closed) await this.#turn(options.signal);
     if (this.#closed) throw new MillraceError("RUN_STOPPED", "The agent's threads were closed.");
     const key = keyOf(request, options);
     let thread = another || options.freshThread ? undefined : this.#idleThread(key);
@@ -103,6 +104,27 @@ export class ThreadPool {
     this.#idle.delete(thread);
     this.#busy.add(thread);
     return thread;
+  }
+
+  /** Resolves when a thread gets free. @throws the signal's reason, as soon as it fires; the turn is then the next one's */
+  async #turn(signal: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const resume = () => resolve();
+    this.#waiting.add(resume);
+    signal.addEventListener("abort", resume);
+    await promise;
+    signal.removeEventListener("abort", resume);
+    const isWoken = !this.#waiting.delete(resume);
+    if (!signal.aborted) return;
+    if (isWoken) this.#wake();
+    throw signal.reason;
+  }
+
+  #wake(): void {
+    const [next] = this.#waiting;
+    if (!next) return;
+    this.#waiting.delete(next);
+    next();
   }
 
   /** The one that was used last, so that the others may grow old. */
@@ -130,7 +152,7 @@ export class ThreadPool {
     } else {
       this.#end(thread);
     }
-    this.#waiting.shift()?.();
+    this.#wake();
   }
 
   #end(thread: Thread): void {

@@ -1,8 +1,10 @@
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import t from "tap";
 import { ThreadPool, type ThreadPoolOptions } from "../../src/threads/pool.js";
 import { eventually } from "../helpers/eventually.js";
 import { temporaryHome } from "../helpers/home.js";
-import { RecordingHost, requestFor } from "../helpers/run-request.js";
+import { RecordingHost, requestFor, savedFixture } from "../helpers/run-request.js";
 
 await temporaryHome(t);
 const never = new AbortController().signal;
@@ -62,6 +64,50 @@ t.test("a thread serves the next run of the same flow, and freshThread gives a r
   }
   t.same(lines, ["run 1", "run 2", "run 1", "run 3"]);
   t.same(pool.counts, { busy: 0, idle: 1 });
+});
+
+t.test("a thread on which the flow did not load is not used again", async (t) => {
+  const pool = openPool(t, { threads: 1 });
+  await savedFixture("loads-when-ready");
+  const notReady = join(process.env.MILLRACE_HOME!, "not-ready");
+  await writeFile(notReady, "");
+  t.match((await run(pool, "loads-when-ready")).reply, {
+    outcome: "not started",
+    failure: { code: "FLOW_LOAD_FAILED", message: /starting up/ },
+  });
+  t.same(pool.counts, { busy: 0, idle: 0 });
+  await rm(notReady);
+  t.same((await run(pool, "loads-when-ready")).reply, { outcome: "done", state: "Success" });
+});
+
+t.test("a run that waits for a thread is stopped by its signal at once", async (t) => {
+  const pool = openPool(t, { threads: 1 });
+  const busy = new AbortController();
+  const waits = new AbortController();
+  const host = new RecordingHost();
+  const first = run(pool, "sleeps", { signal: busy.signal, host });
+  await eventually(() => host.states.includes("sleep-1:Running"));
+  const second = run(pool, "hello", { signal: waits.signal });
+  second.catch(() => {});
+  await requestFor("hello");
+  waits.abort(new Error("stop the second"));
+  await t.rejects(second, { message: "stop the second" });
+  t.same(pool.counts, { busy: 1, idle: 0 }, "while the first one goes on");
+  await t.rejects(run(pool, "hello", { signal: waits.signal }), { message: "stop the second" });
+  busy.abort(new Error("stop the first"));
+  await t.rejects(first, { message: "stop the first" });
+});
+
+t.test("a run that is stopped just when it is woken passes its turn on", async (t) => {
+  const stop = new AbortController();
+  const pool = openPool(t, { threads: 1, onReplaced: () => stop.abort(new Error("stop")) });
+  await Promise.all([savedFixture("leaks-timer"), savedFixture("hello")]);
+  const first = run(pool, "leaks-timer");
+  const second = t.rejects(run(pool, "hello", { signal: stop.signal }), { message: "stop" });
+  const third = run(pool, "hello");
+  t.same((await first).reply, { outcome: "done", state: "Success" });
+  await second;
+  t.same((await third).reply, { outcome: "done", state: "Success" });
 });
 
 t.test("all flows together stay under one cap, and the longest idle thread makes room", async (t) => {
