@@ -41,10 +41,13 @@ export async function loadSavedFlow(file: string, hash?: string): Promise<Loaded
   }
   const loading = loaded.get(saved.hash) ?? load(saved);
   loaded.set(saved.hash, loading);
-  // A failure is not kept: a missing package, say, may be installed before the next run.
+  // A failure is not kept: what was missing (a package, a file, a server) may be there at the next try.
   loading.catch(() => loaded.delete(saved.hash));
   return loading;
 }
+
+/** How often loading failed in this thread, by hash. */
+const failures = new Map<string, number>();
 
 /** Reads and checks the file, and loads nothing. @throws see {@link loadSavedFlow} */
 export async function readSavedFlow(file: string): Promise<SavedFlow> {
@@ -73,12 +76,23 @@ export async function readSavedFlow(file: string): Promise<SavedFlow> {
   }
 }
 
+async function importFlow(module: URL, { spec, entry }: FlowManifest): Promise<FlowDefinition> {
+  return pickFlow(await importFlows(module, spec.name), spec.name, entry);
+}
+
 async function load(saved: SavedFlow): Promise<LoadedFlow> {
   const { hash, manifest, bundle } = saved;
-  const { external, projectFolder, spec } = manifest;
+  const { external, projectFolder } = manifest;
   const file = await unpackBundle({ hash, bundle, external, projectFolder });
-  const flows = await importFlows(pathToFileURL(file), spec.name);
-  const flow = pickFlow(flows, spec.name, manifest.entry);
+  const module = pathToFileURL(file);
+  const failed = failures.get(hash) ?? 0;
+  // Node keeps a module that threw, by its URL: under another one the code runs anew. Packages that it imports stay as they
+  // are, which is why an agent's thread is not used again after a failure.
+  if (failed > 0) module.search = `?again=${failed}`;
+  const flow = await importFlow(module, manifest).catch((error: unknown) => {
+    failures.set(hash, failed + 1);
+    throw error;
+  });
   const built = toFlowSpec(flow);
   return { manifest, hash, flow, spec: built, specHash: hashFlowSpec(built) };
 }
