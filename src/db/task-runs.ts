@@ -1,4 +1,5 @@
 import type { Selectable } from "kysely";
+import { isTerminal, stateTypes } from "../core/state.js";
 import type { Reads, Transaction } from "./database.js";
 import { insertSql, listOf, updateSql, valuesOf } from "./sql.js";
 import type { TaskRunTable } from "./tables.js";
@@ -68,9 +69,14 @@ export function loadMappedTaskRuns(
   );
 }
 
-/** All task runs of a flow run. */
-export function taskRunsOf(reads: Reads, flowRunId: string): Promise<TaskRunRow[]> {
-  return reads.all("SELECT * FROM task_run WHERE flow_run_id = ?1", flowRunId);
+const TERMINAL = stateTypes.filter((type) => isTerminal({ type })).map((type) => `'${type}'`);
+
+/** The task runs of a flow run that have not ended. */
+export function openTaskRunsOf(reads: Reads, flowRunId: string): Promise<TaskRunRow[]> {
+  return reads.all(
+    `SELECT * FROM task_run WHERE flow_run_id = ?1 AND (state IS NULL OR state NOT IN (${TERMINAL.join(", ")}))`,
+    flowRunId,
+  );
 }
 
 export interface ClaimedTaskRunRow {

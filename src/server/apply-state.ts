@@ -5,7 +5,7 @@ import { type Refusal, refuseFlowRunMove, refuseTaskRunMove } from "../core/tran
 import type { FlowRunRow } from "../db/flow-runs.js";
 import { flowGroupIdOf } from "../db/flows.js";
 import type { TaskRunRow } from "../db/task-runs.js";
-import { taskRunsOf } from "../db/task-runs.js";
+import { openTaskRunsOf } from "../db/task-runs.js";
 import type { Ledger } from "./ledger.js";
 
 /*
@@ -51,13 +51,7 @@ export async function moveFlowRun(ledger: Ledger, run: FlowRunRow, move: Move): 
     refusedBy(refuseFlowRunMove(run.state as StateType | null, to), `flow run ${run.id}`);
   if (refused) return refused;
 
-  if (to === "Cancelled") await closeTaskRuns(ledger, run, () => read);
-  // A run that failed before its tasks were done leaves some that nobody runs any more; they must not wait for ever.
-  if (isType(to, "Failed")) {
-    const notReached = readState(makeState("Cancelled", NOT_REACHED, { at: read.state.at }));
-    await closeTaskRuns(ledger, run, (state) => (state !== null && isType(state, "Running") ? read : notReached));
-  }
-
+  if (isTerminal({ type: to })) await closeTaskRuns(ledger, run, read);
   enter(run, read, ledger.now);
   ledger.changedFlowRuns.add(run);
   ledger.flowRunStates.push({ ...historyOf(run, read), flow_run_id: run.id });
@@ -91,6 +85,7 @@ export function moveTaskRun(ledger: Ledger, flowRun: FlowRunRow, run: TaskRunRow
   if ("code" in read) return read;
   const to = read.state.type;
   const refused =
+    refuseEnded(flowRun, run) ??
     refuseVersion(run, move.version, `task run ${run.id}`) ??
     refusedBy(refuseTaskRunMove(run.state as StateType | null, to), `task run ${run.id}`);
   if (refused) return refused;
@@ -111,24 +106,28 @@ function writeTaskRun(ledger: Ledger, run: TaskRunRow, read: ReadMove): void {
   ledger.taskRunStates.push({ ...historyOf(run, read), task_run_id: run.id });
 }
 
-/** Gives those task runs of the flow run that are not finished the end that `endOf` says for their state. */
-async function closeTaskRuns(
-  ledger: Ledger,
-  flowRun: FlowRunRow,
-  endOf: (state: StateType | null) => ReadMove,
-): Promise<void> {
-  const stored = await taskRunsOf(ledger.transaction, flowRun.id);
+/**
+ * Ends the task runs that a flow run leaves open as it ends: nobody runs them any more, and they must not wait for ever.
+ * Under Cancelled they get that very state; under a failure, those that were Running get it; the others are Cancelled.
+ */
+async function closeTaskRuns(ledger: Ledger, flowRun: FlowRunRow, end: ReadMove): Promise<void> {
+  const { type, at } = end.state;
+  // Those that this transaction has ended are open in the database still.
+  const stored = await openTaskRunsOf(ledger.transaction, flowRun.id);
   const rows = stored.map((row) => ledger.taskRuns.get(row.id) ?? row);
   for (const row of ledger.newTaskRuns) if (row.flow_run_id === flowRun.id) rows.push(row);
   for (const row of rows) {
     const state = row.state as StateType | null;
     if (state !== null && isTerminal({ type: state })) continue;
+    const shares = type === "Cancelled" || (isType(type, "Failed") && state !== null && isType(state, "Running"));
     ledger.taskRuns.set(row.id, row);
-    writeTaskRun(ledger, row, endOf(state));
+    writeTaskRun(ledger, row, shares ? end : leftOpen(type, at));
   }
 }
 
-function readState(state: State): ReadMove {
+function leftOpen(flowRunEnd: StateType, at: string): ReadMove {
+  const message = isType(flowRunEnd, "Failed") ? NOT_REACHED : `The flow run ended in ${flowRunEnd} before it did.`;
+  const state = makeState("Cancelled", message, { at });
   return { state, serialized: JSON.stringify(toWireState(state)) };
 }
 
@@ -154,6 +153,12 @@ function readMove(move: Move, now: string): ReadMove | Refused {
     if (!isMillraceError(error)) throw error;
     return { code: error.code, message: error.message };
   }
+}
+
+function refuseEnded(flowRun: FlowRunRow, run: TaskRunRow): Refused | null {
+  if (flowRun.state === null || !isTerminal({ type: flowRun.state as StateType })) return null;
+  const message = `State update failed for task run ID ${run.id}: its flow run ${flowRun.id} has ended (it is ${flowRun.state}).`;
+  return { code: "STATE_REFUSED", message };
 }
 
 function refuseVersion(run: { version: number }, version: number | null | undefined, what: string): Refused | null {

@@ -12,7 +12,7 @@ import {
 import type { Reads, SqlValue } from "../../src/db/database.js";
 import { findFlowRunByKey, loadFlowRuns } from "../../src/db/flow-runs.js";
 import { openDatabase } from "../../src/db/open-database.js";
-import { claimedTaskRuns, loadMappedTaskRuns, loadTaskRuns, taskRunsOf } from "../../src/db/task-runs.js";
+import { claimedTaskRuns, loadMappedTaskRuns, loadTaskRuns, openTaskRunsOf } from "../../src/db/task-runs.js";
 
 const database = openDatabase(join(t.testdir(), "millrace.db"));
 t.teardown(() => database.close());
@@ -60,7 +60,7 @@ const hot: [name: string, ask: (reads: Reads) => Promise<unknown>, uses: RegExp]
   ["flow runs", (reads) => loadFlowRuns(reads, "t", ["a", "b"]), /SEARCH flow_run USING INDEX .* \(id=\?\)/],
   ["a run by its key", (reads) => findFlowRunByKey(reads, "f", "k"), /\(flow_id=\? AND idempotency_key=\?\)/],
   ["task runs", (reads) => loadTaskRuns(reads, "t", ["a", "b"]), /SEARCH task_run USING INDEX .* \(id=\?\)/],
-  ["task runs of a run", (reads) => taskRunsOf(reads, "r"), /\(flow_run_id=\?\)/],
+  ["open task runs of a run", (reads) => openTaskRunsOf(reads, "r"), /\(flow_run_id=\?\)/],
   ["task runs of claimed runs", (reads) => claimedTaskRuns(reads, ["r"]), /SEARCH r USING .* \(flow_run_id=\?\)/],
   [
     "children of a mapped task",

@@ -59,6 +59,40 @@ t.test("Prefect's path: Submitted, Running, a task, Success, with no lease anywh
   });
 });
 
+for (const [end, running, others] of [
+  ["Success", "Cancelled", /ended in Success before/],
+  ["TimedOut", "TimedOut", /Not reached/],
+] as const) {
+  t.test(`a flow run that is set ${end} leaves no task run open, and none of them moves any more`, async (t) => {
+    await createRun();
+    const run = await agent.claimOne();
+    const retrying = taskState(run, "b-1", "Retrying", 2);
+    retrying.state = { type: "Retrying", run_count: 1, start_time: "2026-11-23T12:00:00.000Z" };
+    await agent.report(run, [
+      flowState("Running"),
+      taskState(run, "a-1", "Running", 1),
+      taskState(run, "b-1", "Running", 1),
+      retrying,
+    ]);
+    await setFlow(run.flow_run_id, { type: end, message: "by hand" });
+    t.strictSame(await taskRunStates(cloud, run.flow_run_id), {
+      "a-1": running,
+      "b-1": "Cancelled",
+      "c-1": "Cancelled",
+    });
+    const rows = await cloud.rows<{ state_message: string; end_time: string }>(
+      "SELECT state_message, end_time FROM task_run WHERE flow_run_id = ?1 AND state = 'Cancelled'",
+      run.flow_run_id,
+    );
+    for (const row of rows) t.match(row, { state_message: others, end_time: String });
+    const late = { code: "STATE_REFUSED", message: new RegExp(`has ended \\(it is ${end}\\)`) };
+    t.match((await agent.report(run, [taskState(run, "a-1", "Success", 2)])).refused, [late]);
+    const task_run_id = await taskRunOf(run.flow_run_id);
+    const set = cloud.call("set_task_run_states", { states: [{ task_run_id, state: { type: "Success" } }] });
+    t.match(await refusalOf(set), late);
+  });
+}
+
 t.test("of two agents that submit the same run, the second is told in the words that it looks for", async (t) => {
   const id = await createRun();
   const submitted = { type: "Submitted", state: { type: "Scheduled" } };
