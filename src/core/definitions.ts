@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { isInTask } from "./context.js";
 import { MillraceError } from "./errors.js";
 import type { FlowDefinition } from "./flow-definition.js";
@@ -15,6 +16,12 @@ interface Load {
 
 let load: Load | undefined;
 
+/**
+ * Set for the code that a load evaluates, and whatever that sets off: a host that defines a flow of its own while a load
+ * is under way (inline mode, loadFlow) is no part of it.
+ */
+const evaluating = new AsyncLocalStorage<Load>();
+
 /** Every flow that a load has defined. Code that such a load has set off may still call them when the load is over. */
 const loaded = new WeakSet<FlowDefinition>();
 
@@ -23,7 +30,7 @@ const SETTLE_MS = 20;
 
 /** Called by `flow()` for each flow that is defined. */
 export function noteDefinition(flow: FlowDefinition): void {
-  if (!load) return;
+  if (!load || evaluating.getStore() !== load) return;
   if (load.flows.has(flow.name)) {
     throw new MillraceError("FLOW_NAME_TAKEN", `Two flows of one module are called "${flow.name}".`, {
       hint: "Give each flow of a module its own name.",
@@ -57,7 +64,7 @@ export function heldBack<T>(flow: FlowDefinition, standIn: T | undefined): Promi
 let previous: Promise<unknown> = Promise.resolve();
 
 /**
- * Runs `importModule` and returns the flows that were defined meanwhile, by name. Calls queue up behind each other.
+ * Runs `importModule` and returns the flows that its code has defined meanwhile, by name. Calls queue up behind each other.
  * @param wanted The one flow that is needed; the load may end as soon as it stands.
  */
 export function collectDefinitions(
@@ -80,7 +87,7 @@ async function collect(
   const flows = new Map<string, FlowDefinition>();
   load = { flows, wanted, stop };
   try {
-    const imported = importModule();
+    const imported = evaluating.run(load, importModule);
     imported.catch(() => {});
     await Promise.race([imported, stopped.then(() => Promise.race([imported, delay(SETTLE_MS)]))]);
     return flows;

@@ -51,6 +51,18 @@ t.test("a flow that no load defined acts", async (t) => {
   });
 });
 
+t.test("a flow that the host defines while a load is under way is no part of it, and acts", async (t) => {
+  const loading = collectDefinitions(async () => {
+    await new Promise((resolve) => setImmediate(resolve));
+    define("shared name");
+  }, "wanted");
+  const own = define("shared name");
+  const wanted = define("wanted");
+  t.equal(heldBack(own, "stand-in"), undefined, "while the load is under way");
+  t.same([...(await loading).values()].includes(own), false);
+  for (const each of [own, wanted]) t.equal(heldBack(each, "stand-in"), undefined, "when it is over");
+});
+
 t.test("before the wanted flow stands, a call answers with its stand-in; behind it nothing runs", async (t) => {
   const reached: string[] = [];
   const flows = await collectDefinitions(async () => {
