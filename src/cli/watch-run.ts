@@ -16,7 +16,7 @@ const CLOSE_WATCH_MS = 10_000;
 const EXPLAIN_WAIT_AFTER_MS = 5_000;
 /** The protocol calls an agent healthy that was heard of within a minute. */
 const HEALTHY_AGENT_MS = 60_000;
-/** Task runs in one answer. */
+/** Rows in one answer. */
 const PAGE_ROWS = 1_000;
 /** Rows are stamped before they are committed: looks overlap by more than a commit takes. */
 const OVERLAP_MS = 2_000;
@@ -98,7 +98,7 @@ const isWaiting = (run: FlowRunRow): boolean =>
 
 /** Why nobody takes the run, as far as labels and agents tell. */
 export async function explainWait(cloud: Cloud, run: FlowRunRow): Promise<string> {
-  const agents = await listAgents(cloud, { limit: 100 });
+  const agents = await listAgents(cloud, { limit: PAGE_ROWS });
   const healthy = agents.filter((agent) => Date.now() - Date.parse(agent.lastQueriedAt) < HEALTHY_AGENT_MS);
   const needs =
     run.labels.length === 0 ? "an agent without labels" : `an agent with the labels ${run.labels.join(", ")}`;

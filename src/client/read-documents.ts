@@ -6,8 +6,8 @@ const FLOW_RUN_FIELDS = `id name flow_id state state_message state_timestamp lab
  * set needs no document of its own. A test holds each against the Cloud's schema.
  */
 export const readDocuments = {
-  flows: `query($name: String, $project: String, $limit: Int) {
-    flow(where: {name: {_eq: $name}, project: {name: {_eq: $project}}},
+  flows: `query($name: String, $project: String, $archived: Boolean, $limit: Int) {
+    flow(where: {name: {_eq: $name}, archived: {_eq: $archived}, project: {name: {_eq: $project}}},
          order_by: [{name: asc}, {project: {name: asc}}, {version: desc}], limit: $limit) {
       id flow_group_id name version archived description created run_config project { name } } }`,
   projects: `query($limit: Int) {
@@ -17,8 +17,10 @@ export const readDocuments = {
     flow_run(where: {state: {_in: $states}, flow: {name: {_eq: $flow}, project: {name: {_eq: $project}}}},
              order_by: {created: desc}, limit: $limit) { ${FLOW_RUN_FIELDS} } }`,
   flowRun: `query($id: UUID!) { flow_run_by_pk(id: $id) { ${FLOW_RUN_FIELDS} } }`,
-  flowRunByName: `query($name: String!) {
-    flow_run(where: {name: {_eq: $name}}, order_by: {created: desc}, limit: 1) { ${FLOW_RUN_FIELDS} } }`,
+  /** Newest first. */
+  flowRunsByName: `query($name: String!, $notIn: [String!], $limit: Int) {
+    flow_run(where: {name: {_eq: $name}, _or: [{state: {_is_null: true}}, {state: {_nin: $notIn}}]},
+             order_by: {created: desc}, limit: $limit) { ${FLOW_RUN_FIELDS} } }`,
   taskRuns: `query($flowRun: UUID!, $states: [String!], $since: DateTime, $limit: Int, $offset: Int) {
     task_run(where: {flow_run_id: {_eq: $flowRun}, state: {_in: $states}, updated: {_gte: $since}},
              order_by: [{start_time: asc}, {map_index: asc}, {id: asc}], limit: $limit, offset: $offset) {

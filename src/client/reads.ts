@@ -38,9 +38,11 @@ export interface FlowTaskRow {
   mapped: boolean;
 }
 
+/** Flows by name. */
 export interface FlowFilter {
   flow?: string | undefined;
   project?: string | undefined;
+  /** Otherwise the newest of each flow, as long as it is not archived. */
   allVersions: boolean;
   limit: number;
 }
@@ -49,9 +51,11 @@ export async function listFlows(cloud: Cloud, filter: FlowFilter): Promise<FlowR
   const { flow } = await cloud.query<{ flow: WireFlow[] }>(documents.flows, {
     name: filter.flow ?? null,
     project: filter.project ?? null,
-    limit: filter.allVersions ? filter.limit : null,
+    // A new version archives those before it, so one of each flow is left.
+    archived: filter.allVersions ? null : false,
+    limit: filter.limit,
   });
-  const rows = flow.map((row) => ({
+  return flow.map((row) => ({
     flowId: row.id,
     flowGroupId: row.flow_group_id,
     name: row.name,
@@ -62,7 +66,6 @@ export async function listFlows(cloud: Cloud, filter: FlowFilter): Promise<FlowR
     labels: labelsOf(row.run_config),
     createdAt: row.created,
   }));
-  return (filter.allVersions ? rows : newestOfEach(rows)).slice(0, filter.limit);
 }
 interface WireFlow {
   id: string;
@@ -74,12 +77,6 @@ interface WireFlow {
   created: string;
   run_config: unknown;
   project: { name: string };
-}
-
-/** The rows come with the newest version of each group first. */
-function newestOfEach(rows: readonly FlowRow[]): FlowRow[] {
-  const seen = new Set<string>();
-  return rows.filter(({ flowGroupId }) => !seen.has(flowGroupId) && seen.add(flowGroupId));
 }
 
 function labelsOf(runConfig: unknown): string[] {

@@ -82,12 +82,28 @@ export async function getFlowRun(cloud: Cloud, flowRunId: string): Promise<FlowR
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
+export const isFlowRunId = (idOrName: string): boolean => UUID.test(idOrName);
+
 /** The flow run of that id, or the newest one of that name. @throws FLOW_RUN_NOT_FOUND */
 export async function findFlowRun(cloud: Cloud, idOrName: string): Promise<FlowRunRow> {
-  if (UUID.test(idOrName)) return getFlowRun(cloud, idOrName.toLowerCase());
-  const { flow_run } = await cloud.query<{ flow_run: WireFlowRun[] }>(documents.flowRunByName, { name: idOrName });
-  if (flow_run[0]) return toFlowRunRow(flow_run[0]);
+  if (isFlowRunId(idOrName)) return getFlowRun(cloud, idOrName.toLowerCase());
+  const [newest] = await findFlowRunsByName(cloud, idOrName, { limit: 1 });
+  if (newest) return newest;
   throw noSuchRun(cloud, idOrName);
+}
+
+/** The flow runs of that name that are in none of the states `notIn`, newest first. Names are not unique. */
+export async function findFlowRunsByName(
+  cloud: Cloud,
+  name: string,
+  filter: { notIn?: readonly string[]; limit: number },
+): Promise<FlowRunRow[]> {
+  const { flow_run } = await cloud.query<{ flow_run: WireFlowRun[] }>(documents.flowRunsByName, {
+    name,
+    notIn: filter.notIn ?? null,
+    limit: filter.limit,
+  });
+  return flow_run.map(toFlowRunRow);
 }
 
 function noSuchRun(cloud: Cloud, asked: string): MillraceError {

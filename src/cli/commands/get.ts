@@ -49,17 +49,34 @@ export function addGetCommands(program: Command, host: Host): void {
   list("agents", "agents, the one heard of last first", "millrace get agents", 50).action(host.action(getAgents));
 }
 
+/** A list is asked for one row more than it shows, which tells whether it is all. */
+const oneMore = (limit: number): number => Math.min(limit + 1, MAX_ROWS);
+
+interface List {
+  /** What the rows are, for people. */
+  what: string;
+  limit: number;
+}
+
 /** Under `--json` the rows as they are; a table of them otherwise. */
-function show<Row>(context: Context, columns: readonly Column<Row>[], rows: readonly Row[], what: string): void {
+function show<Row>(context: Context, columns: readonly Column<Row>[], found: readonly Row[], list: List): void {
+  const rows = found.slice(0, list.limit);
   context.answer(rows);
-  if (rows.length === 0) context.note(`There are no ${what}.`);
-  else context.say(table(columns, rows, context.stdout));
+  if (rows.length > 0) context.say(table(columns, rows, context.stdout));
+  noteLength(context, found.length, list);
+}
+
+/** No list ends in the middle without a word. */
+function noteLength(context: Context, found: number, { what, limit }: List): void {
+  if (found === 0) context.note(`There are no ${what}.`);
+  else if (found > limit) context.note(`There are more than ${limit} ${what}: --limit shows up to ${MAX_ROWS}.`);
+  else if (found === MAX_ROWS) context.note(`There may be more than these ${MAX_ROWS} ${what}.`);
 }
 
 async function getFlows(context: Context, options: Filter & { allVersions?: boolean }): Promise<void> {
   const { flow, project, limit } = options;
   const rows = await withCloud(context, (cloud) =>
-    listFlows(cloud, { flow, project, limit, allVersions: options.allVersions ?? false }),
+    listFlows(cloud, { flow, project, limit: oneMore(limit), allVersions: options.allVersions ?? false }),
   );
   const now = Date.now();
   show(
@@ -73,12 +90,12 @@ async function getFlows(context: Context, options: Filter & { allVersions?: bool
       { title: "ID", text: (row) => row.flowId, whole: true },
     ],
     rows,
-    "flows",
+    { what: "flows", limit },
   );
 }
 
 async function getProjects(context: Context, { limit }: Filter): Promise<void> {
-  const rows = await withCloud(context, (cloud) => listProjects(cloud, { limit }));
+  const rows = await withCloud(context, (cloud) => listProjects(cloud, { limit: oneMore(limit) }));
   const now = Date.now();
   show(
     context,
@@ -90,13 +107,13 @@ async function getProjects(context: Context, { limit }: Filter): Promise<void> {
       { title: "ID", text: (row) => row.projectId, whole: true },
     ],
     rows,
-    "projects",
+    { what: "projects", limit },
   );
 }
 
 async function getFlowRuns(context: Context, { flow, project, state, limit }: Filter): Promise<void> {
   const rows = await withCloud(context, (cloud) =>
-    listFlowRuns(cloud, { flow, project, states: readStates(state), limit }),
+    listFlowRuns(cloud, { flow, project, states: readStates(state), limit: oneMore(limit) }),
   );
   const now = Date.now();
   show(
@@ -111,7 +128,7 @@ async function getFlowRuns(context: Context, { flow, project, state, limit }: Fi
       { title: "ID", text: (row) => row.flowRunId, whole: true },
     ],
     rows,
-    "flow runs",
+    { what: "flow runs", limit },
   );
 }
 
@@ -119,7 +136,7 @@ async function getTaskRuns(context: Context, { state, limit }: Filter, flowRun: 
   const states = readStates(state);
   const rows = await withCloud(context, async (cloud) => {
     const { flowRunId } = await findFlowRun(cloud, flowRun);
-    return listTaskRuns(cloud, flowRunId, { states, limit });
+    return listTaskRuns(cloud, flowRunId, { states, limit: oneMore(limit) });
   });
   const now = Date.now();
   show(
@@ -133,18 +150,18 @@ async function getTaskRuns(context: Context, { state, limit }: Filter, flowRun: 
       { title: "ID", text: (row) => row.taskRunId, whole: true },
     ],
     rows,
-    "such task runs",
+    { what: "such task runs", limit },
   );
 }
 
 async function getLogs(context: Context, options: { level?: string; limit: number }, flowRun: string): Promise<void> {
   const levels = readLevels(options.level);
-  const rows = await withCloud(context, async (cloud) => {
+  const found = await withCloud(context, async (cloud) => {
     const { flowRunId } = await findFlowRun(cloud, flowRun);
-    return listLogs(cloud, flowRunId, { levels, limit: options.limit });
+    return listLogs(cloud, flowRunId, { levels, limit: oneMore(options.limit) });
   });
+  const rows = found.slice(-options.limit);
   context.answer(rows);
-  if (rows.length === 0) context.note("There are no such lines.");
   for (const { at, level, logger, message } of rows) {
     const colour = level === "ERROR" || level === "CRITICAL" ? "red" : level === "WARNING" ? "yellow" : "dim";
     const head = coloured(colour, `${at} ${level.padEnd(8)}`, context.stdout);
@@ -152,6 +169,7 @@ async function getLogs(context: Context, options: { level?: string; limit: numbe
     const lines = (message ?? "").split(/\r?\n/).map(printableLine).join("\n    ");
     context.say(`${head} ${printable(logger ?? "")}  ${lines}`);
   }
+  noteLength(context, found.length, { what: "such lines", limit: options.limit });
 }
 
 /** Indentation is kept: a stack or a table lives from it. */
@@ -161,7 +179,7 @@ function printableLine(line: string): string {
 }
 
 async function getAgents(context: Context, { limit }: Filter): Promise<void> {
-  const rows = await withCloud(context, (cloud) => listAgents(cloud, { limit }));
+  const rows = await withCloud(context, (cloud) => listAgents(cloud, { limit: oneMore(limit) }));
   const now = Date.now();
   show(
     context,
@@ -173,7 +191,7 @@ async function getAgents(context: Context, { limit }: Filter): Promise<void> {
       { title: "ID", text: (row) => row.agentId, whole: true },
     ],
     rows,
-    "agents",
+    { what: "agents", limit },
   );
 }
 
