@@ -1,9 +1,4 @@
-/** What flow code sees of the agent's environment unless told otherwise: where things are, language and time, no secrets. */
-const ALLOWED = new Set([
-  ...["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TMP", "TEMP"],
-  ...["NODE_ENV", "MILLRACE_HOME", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"],
-  ...["SYSTEMROOT", "SYSTEMDRIVE", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "PATHEXT", "COMSPEC"],
-]);
+import { isHarmless } from "../threads/harmless-env.js";
 
 /** Never handed on, not even by name: with it flow code could do all that the agent's user can. */
 const NEVER = new Set(["MILLRACE_API_TOKEN"]);
@@ -20,7 +15,7 @@ export function threadEnv(
   const seen: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
     if (value === undefined || NEVER.has(name)) continue;
-    if (ALLOWED.has(name.toUpperCase()) || name.startsWith("LC_") || names.has(name)) seen[name] = value;
+    if (isHarmless(name) || names.has(name)) seen[name] = value;
   }
   if (!Array.isArray(more)) for (const [name, value] of Object.entries(more)) if (!NEVER.has(name)) seen[name] = value;
   return seen;

@@ -2,6 +2,7 @@ import type { Readable } from "node:stream";
 import { Worker } from "node:worker_threads";
 import { fromFailure } from "../codec/failure.js";
 import { MillraceError } from "../core/errors.js";
+import { isHarmless } from "../threads/harmless-env.js";
 import type { DescribedFlow, DescribeReply, DescribeRequest } from "../threads/messages.js";
 import { workerFile } from "../threads/worker-file.js";
 
@@ -9,12 +10,6 @@ import { workerFile } from "../threads/worker-file.js";
 const LOAD_LIMIT_MS = 60_000;
 /** So much of what the module prints is kept, to be shown when it fails. */
 const MAX_PRINTED_CHARS = 4_000;
-/** Variables that loading may see: those that agents hand on to flow code. The rest of the environment is the deployer's own. */
-const HARMLESS = [
-  ...["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TMP", "TEMP"],
-  ...["NODE_ENV", "MILLRACE_HOME", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"],
-  ...["SYSTEMROOT", "SYSTEMDRIVE", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "PATHEXT", "COMSPEC"],
-];
 
 export interface DescribeOptions {
   /** Further variables that loading may see. */
@@ -90,8 +85,8 @@ function firstAnswer(worker: Worker, limitMs: number, printed: () => string): Pr
   });
 }
 
+/** What loading may see: what agents hand on to flow code. The rest of the environment is the deployer's own. */
 function harmlessEnvironment(): Record<string, string> {
-  const isHarmless = (name: string) => HARMLESS.includes(name.toUpperCase()) || name.startsWith("LC_");
   return Object.fromEntries(
     Object.entries(process.env).flatMap(([name, value]) =>
       value !== undefined && isHarmless(name) ? [[name, value]] : [],
