@@ -1,4 +1,5 @@
 import type { Cloud, Lease } from "../client/cloud.js";
+import { whatIsWrong } from "./away.js";
 import { Waker } from "./back-off.js";
 
 export interface HeartbeatOptions {
@@ -35,7 +36,7 @@ export function startHeartbeat(options: HeartbeatOptions): { stop(): Promise<voi
         if (cancelling.length > 0) options.onCancelling(cancelling);
       } catch (error) {
         waitMs = leaseMs / TRIES_A_LEASE;
-        log(`Leases could not be renewed: ${(error as Error).message}`);
+        log(`${whatIsWrong(error)}, leases were not renewed: ${(error as Error).message}`);
       }
     }
   };

@@ -1,9 +1,13 @@
 import { availableParallelism, hostname } from "node:os";
 import type { Claim, ClaimAnswer, ClaimedRun, Cloud } from "../client/cloud.js";
+import { sleepUnlessAborted } from "../client/retry.js";
+import { SETTLED_AFTER_MS } from "../client/subscribe.js";
+import { MAX_CLAIM } from "../core/claim-limit.js";
 import { MillraceError } from "../core/errors.js";
 import { normalizeLabels } from "../core/labels.js";
 import { ThreadPool } from "../threads/pool.js";
-import { POLL_BACK_OFF_MS, pollWaitMs, Waker } from "./back-off.js";
+import { whatIsWrong } from "./away.js";
+import { awayWaitMs, POLL_BACK_OFF_MS, pollWaitMs, Waker } from "./back-off.js";
 import { FlowCache } from "./flow-cache.js";
 import { type ActiveRun, startFlowRun } from "./flow-runs.js";
 import { startHeartbeat } from "./heartbeat.js";
@@ -210,7 +214,9 @@ export class LocalAgent {
     let pollAt = 0;
     while (!this.#draining.signal.aborted) {
       if (this.#free() > 0 && (this.#look || performance.now() >= pollAt)) {
-        await this.tick().catch((error: Error) => this.#log(`Runs could not be asked for: ${error.message}`));
+        await this.tick().catch((error: Error) =>
+          this.#log(`${whatIsWrong(error)}, no runs were claimed: ${error.message}`),
+        );
         pollAt = performance.now() + this.#waitMs(pollMs);
       }
       if (once && !this.#look && this.#active.size === 0 && this.#promised === 0) break;
@@ -232,16 +238,23 @@ export class LocalAgent {
 
   async #listen(agentId: string): Promise<void> {
     const { cloud, flowGroupId } = this.#options;
-    try {
-      for await (const { runDue, cancelling } of cloud.agentEvents(agentId, flowGroupId, this.#draining.signal)) {
-        if (cancelling.length > 0) this.#cancel(cancelling);
-        if (!runDue) continue;
-        this.#look = true;
-        this.#waker.wake();
+    const { signal } = this.#draining;
+    // A connection that breaks is made anew by the client; here it is one that the Cloud refused. Polling goes on without.
+    let failures = 0;
+    while (!signal.aborted) {
+      const connectedAt = performance.now();
+      try {
+        for await (const { runDue, cancelling } of cloud.agentEvents(agentId, flowGroupId, signal)) {
+          if (cancelling.length > 0) this.#cancel(cancelling);
+          if (!runDue) continue;
+          this.#look = true;
+          this.#waker.wake();
+        }
+      } catch (error) {
+        if (performance.now() - connectedAt > SETTLED_AFTER_MS) failures = 0;
+        if (failures === 0) this.#log(`${whatIsWrong(error)}, its events are not heard: ${(error as Error).message}`);
       }
-    } catch (error) {
-      // Polling goes on without it.
-      this.#log(`The Cloud's events are not heard: ${(error as Error).message}`);
+      await sleepUnlessAborted(awayWaitMs(failures++), signal);
     }
   }
 
@@ -249,10 +262,10 @@ export class LocalAgent {
     return this.#threads - (this.#active.size - this.#ending.size) - this.#promised;
   }
 
-  /** A claim for as many runs as there are free threads; undefined when there is none. */
+  /** A claim for as many runs as there are free threads, and one claim may have; undefined when there is none. */
   #claim(): Claim | undefined {
     const session = this.#session;
-    const limit = this.#free();
+    const limit = Math.min(this.#free(), MAX_CLAIM);
     if (!session || limit <= 0 || this.#draining.signal.aborted) return undefined;
     this.#promised += limit;
     // What is due by now comes with the answer; what gets due later is told by an event.

@@ -8,7 +8,7 @@ import type { Request, Transport } from "./transport.js";
 import type * as wire from "./wire.js";
 
 /** A connection that lasted so long was a good one: the next failure starts from the shortest wait again. */
-const SETTLED_AFTER_MS = 5_000;
+export const SETTLED_AFTER_MS = 5_000;
 
 export interface AgentSubscription {
   agentId: string;

@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import t from "tap";
 import { LocalAgent } from "../../src/agent/local-agent.js";
 import type { Cloud } from "../../src/client/cloud.js";
+import { MAX_CLAIM } from "../../src/core/claim-limit.js";
 import { type ErrorCode, MillraceError } from "../../src/core/errors.js";
 import { openAgentBed } from "../helpers/agent-bed.js";
 import { eventually } from "../helpers/eventually.js";
@@ -122,6 +123,48 @@ t.test(
     }
   },
 );
+
+t.test("an agent with more threads than one claim may have claims all the same", async (t) => {
+  const bed = await openAgentBed(t, home);
+  const id = await bed.create("hello");
+  const limits: number[] = [];
+  const cloud: Cloud = {
+    ...bed.cloud,
+    claimRuns(claim) {
+      limits.push(claim.limit);
+      return bed.cloud.claimRuns(claim);
+    },
+  };
+  await bed.agent({ cloud, threads: 300, once: true }).run();
+  t.equal((await bed.flowRun(id)).state, "Success");
+  t.equal(limits[0], MAX_CLAIM);
+});
+
+t.test("a subscription that the Cloud refuses is tried again, and the agent then hears of runs", async (t) => {
+  const bed = await openAgentBed(t, home);
+  await bed.deploy("hello");
+  const refusals: ErrorCode[] = ["UNAUTHENTICATED", "CLOUD_REFUSED"];
+  const heard = Promise.withResolvers<void>();
+  const cloud: Cloud = {
+    ...bed.cloud,
+    async *agentEvents(agentId, flowGroupId, signal) {
+      const code = refusals.shift();
+      if (code) throw new MillraceError(code, "not you");
+      for await (const event of bed.cloud.agentEvents(agentId, flowGroupId, signal)) {
+        yield event;
+        heard.resolve();
+      }
+    },
+  };
+  const agent = bed.agent({ cloud });
+  await agent.start();
+  await heard.promise;
+  t.equal((await bed.reached(await bed.create("hello"))).state, "Success");
+  t.same(
+    bed.lines.filter((line) => line.includes("events are not heard")),
+    ["The Cloud does not know the agent's token, its events are not heard: not you"],
+  );
+});
 
 t.test("labels: the hostname by default, in order and once each; an empty one is refused", async (t) => {
   const bed = await openAgentBed(t, home);

@@ -105,6 +105,17 @@ t.test("while the Cloud is away the same batch is sent again, and everything beh
   t.match(lines, [/^The Cloud is away/, /^The Cloud is back/]);
 });
 
+t.test("a line says what is the matter: a token that is not known is no Cloud that is away", async (t) => {
+  const { stream, calls, lines } = bed();
+  const answer = stream.report(lease("a"), states("Running"));
+  await turn();
+  await calls[0]!.fail("UNAUTHENTICATED");
+  await eventually(() => calls.length === 2);
+  await calls[1]!.answer();
+  t.equal(await answer, null);
+  t.match(lines, [/^The Cloud does not know the agent's token, reports wait/, /^The Cloud is back/]);
+});
+
 t.test("a batch that the Cloud cannot take is taken apart: one run's trouble is its own", async (t) => {
   const { stream, calls } = bed();
   const answers = ["a", "b", "c"].map((id) => stream.report(lease(id), states("Running")));

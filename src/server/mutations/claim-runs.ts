@@ -1,5 +1,6 @@
 import type { ClaimedRun, ClaimRunsInput, ClaimRunsPayload } from "../../client/wire.js";
 import type { WireState } from "../../codec/state-json.js";
+import { MAX_CLAIM } from "../../core/claim-limit.js";
 import { MillraceError } from "../../core/errors.js";
 import { normalizeLabels } from "../../core/labels.js";
 import { type AgentRow, findAgent } from "../../db/agents.js";
@@ -10,8 +11,6 @@ import { type Ledger, readFlowRuns, withLedger } from "../ledger.js";
 import { type RequestContext, toInstant } from "../parts.js";
 import { type QueueQuestion, readQueue } from "../queue.js";
 
-/** More at once would hold the write lock for longer than other agents should wait. */
-const MAX_CLAIM = 200;
 const MIN_LEASE_MS = 100;
 const MAX_LEASE_MS = 24 * 60 * 60 * 1000;
 
