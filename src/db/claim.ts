@@ -110,12 +110,15 @@ export function dueBetween(
 export interface LeaseRow {
   id: string;
   tenant_id: string;
+  lease_expires_at: string | null;
+  /** When the lease was given or last renewed. */
+  heartbeat: string | null;
 }
 
 /** Leases that nobody renewed in time. */
 export function expiredLeases(reads: Reads, now: string): Promise<LeaseRow[]> {
   return reads.all(
-    `SELECT id, tenant_id FROM flow_run
+    `SELECT id, tenant_id, lease_expires_at, heartbeat FROM flow_run
      WHERE lease_agent_id IS NOT NULL AND lease_expires_at <= ?1 ORDER BY lease_expires_at`,
     now,
   );

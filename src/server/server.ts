@@ -58,6 +58,11 @@ const KEEP_ALIVE_MS = 75_000;
 /** A stream that did not report for so long is over, and its last batch will not be sent again. */
 const STREAM_KEPT_MS = 24 * 60 * 60 * 1000;
 const HOUSEKEEPING_MS = 5_000;
+/**
+ * When so many rounds of the loops were missed, the server did not run: the machine slept, or something blocked it. With rounds
+ * of a second that is half of what an agent waits between two renewals of its usual lease.
+ */
+const OUTAGE_ROUNDS = 5;
 
 /**
  * Starts a Cloud: opens its database, listens, and makes the first key where there is none.
@@ -139,10 +144,13 @@ function publish(effects: readonly Effect[], { events, clock }: ServerParts, due
 
 function startLoops(parts: ServerParts, dueTimer: DueTimer, tickMs: number) {
   let cleanedAt = parts.clock.now();
+  let [roundAt, awakeSince] = [cleanedAt, cleanedAt];
   const round = async () => {
-    await reapLeases(parts);
-    await dueTimer.tick();
     const now = parts.clock.now();
+    if (now - roundAt > OUTAGE_ROUNDS * tickMs) awakeSince = now;
+    roundAt = now;
+    await reapLeases(parts, awakeSince);
+    await dueTimer.tick();
     if (now - cleanedAt < HOUSEKEEPING_MS) return;
     cleanedAt = now;
     await parts.presence.flush(parts.database);

@@ -148,6 +148,14 @@ export interface FlowShape {
   parameters?: { name: string; required?: boolean; default?: unknown }[];
 }
 
+/** Lets time pass as it does for a server that is up: round by round, and never in a leap. */
+export async function letPass(cloud: TestCloud, clock: HandClock, ms: number): Promise<void> {
+  for (let left = ms; left > 0; left -= 1_000) {
+    clock.forward(Math.min(left, 1_000));
+    await cloud.server.tick();
+  }
+}
+
 /** A flow as Prefect serializes it. Default: three tasks in a chain, label `host`. */
 export function serializedFlow(shape: FlowShape = {}): Record<string, unknown> {
   const { name = "orders", tasks = ["a-1", "b-1", "c-1"], labels = ["host"], parameters = [] } = shape;

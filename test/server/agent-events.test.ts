@@ -101,8 +101,7 @@ t.test("a run that is taken back wakes the other agents", async (t) => {
   const run = await first.claimOne();
   const events = await subscribe(cloud, second.id);
   t.teardown(() => events.close());
-  clock.forward(LEASE_MS);
-  await cloud.server.tick();
+  await letPass(cloud, clock, LEASE_MS);
   t.strictSame(await events.next(), { run_due: true, cancelling: [] });
   t.match(await second.claimOne(), { flow_run_id: run.flow_run_id, fence: 2 });
 });

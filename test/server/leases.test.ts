@@ -6,6 +6,7 @@ import {
   flowState,
   HandClock,
   LEASE_MS,
+  letPass,
   refusalOf,
   startTestCloud,
   TestAgent,
@@ -37,8 +38,7 @@ t.test(
       taskState(run, "b-1", "Running", 1),
     ]);
     const renewedAt = new Date(clock.now()).toISOString();
-    clock.forward(LEASE_MS - 1);
-    await cloud.server.tick();
+    await letPass(cloud, clock, LEASE_MS - 1);
     t.match(await flowRunRow(cloud, run.flow_run_id), { state: "Running" }, "not a millisecond early");
     clock.forward(1);
     await cloud.server.tick();
@@ -77,10 +77,9 @@ t.test(
 t.test("a renewed lease holds; one that ended may be renewed as long as nobody took the run", async (t) => {
   const { clock, cloud, agent, claimNew } = await bed(t);
   const run = await claimNew();
-  clock.forward(LEASE_MS - 1);
+  await letPass(cloud, clock, LEASE_MS - 1);
   t.strictSame(await agent.renew([run]), { lost: [], cancelling: [] });
-  clock.forward(LEASE_MS - 1);
-  await cloud.server.tick();
+  await letPass(cloud, clock, LEASE_MS - 1);
   t.match(await flowRunRow(cloud, run.flow_run_id), {
     state: "Submitted",
     heartbeat: new Date(clock.now() - LEASE_MS + 1).toISOString(),
@@ -100,8 +99,7 @@ t.test("a run whose agent died while it was being cancelled is Cancelled, with i
   await agent.report(run, [flowState("Running"), taskState(run, "a-1", "Running", 1)]);
   t.strictSame(await cloud.call("cancel_flow_run", { flow_run_id: run.flow_run_id }), { state: "Cancelling" });
   t.strictSame(await agent.renew([run]), { lost: [], cancelling: [run.flow_run_id] });
-  clock.forward(LEASE_MS);
-  await cloud.server.tick();
+  await letPass(cloud, clock, LEASE_MS);
   t.match(await flowRunRow(cloud, run.flow_run_id), {
     state: "Cancelled",
     state_message: /^Flow run is cancelled: agent first/,
@@ -119,13 +117,11 @@ t.test("a run that lost ten agents is Failed, and says why", async (t) => {
   const { clock, cloud, agent, claimNew } = await bed(t);
   const run = await claimNew();
   for (let lost = 1; lost <= 10; lost++) {
-    clock.forward(LEASE_MS);
-    await cloud.server.tick();
+    await letPass(cloud, clock, LEASE_MS);
     t.match(await flowRunRow(cloud, run.flow_run_id), { state: "Scheduled", times_resurrected: lost });
     await agent.claimOne();
   }
-  clock.forward(LEASE_MS);
-  await cloud.server.tick();
+  await letPass(cloud, clock, LEASE_MS);
   t.match(await flowRunRow(cloud, run.flow_run_id), {
     state: "Failed",
     state_message:
@@ -141,7 +137,7 @@ t.test("a finished run is never touched", async (t) => {
   await agent.report(run, [flowState("Running"), flowState("Success")]);
   const before = await flowRunRow(cloud, run.flow_run_id);
   clock.forward(100 * LEASE_MS);
-  await cloud.server.tick();
+  await letPass(cloud, clock, 2 * LEASE_MS);
   t.strictSame(await flowRunRow(cloud, run.flow_run_id), before);
 });
 
@@ -205,10 +201,42 @@ t.test("many leases that end at once are all taken back in one round", async (t)
   const { clock, cloud, flow, agent } = await bed(t);
   for (let run = 0; run < 50; run++) await cloud.call("create_flow_run", { flow_id: flow.flowId });
   t.equal((await agent.claim(50)).runs.length, 50);
-  clock.forward(LEASE_MS);
+  await letPass(cloud, clock, LEASE_MS - 1);
+  clock.forward(1);
   await Promise.all([cloud.server.tick(), cloud.server.tick()]);
   t.strictSame(
     await cloud.rows("SELECT state, count(*) AS n, max(times_resurrected) AS lost FROM flow_run GROUP BY state"),
     [{ state: "Scheduled", n: 50, lost: 1 }],
   );
+});
+
+t.test(
+  "leases that ended while the machine slept last their length again: who renews then keeps its run",
+  async (t) => {
+    const { clock, cloud, flow, agent, claimNew } = await bed(t);
+    const [alive, dead] = [await claimNew(), await claimNew()];
+    await cloud.call("create_flow_run", { flow_id: flow.flowId });
+    const [short] = (await agent.claim(1, { lease_ms: 2_000 })).runs;
+    const stateOf = async (run: { flow_run_id: string }) => (await flowRunRow(cloud, run.flow_run_id)).state;
+    clock.forward(10 * LEASE_MS);
+    await letPass(cloud, clock, 1_999);
+    t.strictSame(await Promise.all([alive, dead, short!].map(stateOf)), ["Submitted", "Submitted", "Submitted"]);
+    t.strictSame(await agent.renew([alive]), { lost: [], cancelling: [] });
+    await letPass(cloud, clock, 1_000);
+    t.equal(await stateOf(short!), "Scheduled", "a short lease is not made longer than it was");
+    await letPass(cloud, clock, LEASE_MS - 2_000);
+    t.strictSame(await Promise.all([alive, dead].map(stateOf)), ["Submitted", "Scheduled"]);
+  },
+);
+
+t.test("so do leases that ended before the server was started again", async (t) => {
+  const { clock, cloud, claimNew } = await bed(t);
+  const run = await claimNew();
+  await cloud.server.close();
+  clock.forward(10 * LEASE_MS);
+  const again = await startTestCloud(t, { clock, database: cloud.file });
+  await letPass(again, clock, LEASE_MS - 1);
+  t.match(await flowRunRow(again, run.flow_run_id), { state: "Submitted", times_resurrected: 0 });
+  await letPass(again, clock, 1);
+  t.match(await flowRunRow(again, run.flow_run_id), { state: "Scheduled", times_resurrected: 1 });
 });
