@@ -3,7 +3,7 @@ import { newId } from "../../src/core/ids.js";
 import { AgentEvents } from "../../src/server/agent-events.js";
 import { subscribe } from "../helpers/agent-events.js";
 import { eventually } from "../helpers/eventually.js";
-import { deployFlow, flowState, HandClock, LEASE_MS, startTestCloud, TestAgent } from "../helpers/server.js";
+import { deployFlow, flowState, HandClock, LEASE_MS, letPass, startTestCloud, TestAgent } from "../helpers/server.js";
 
 /** Far above what it takes (under 5 ms on an idle machine), far below any poll. */
 const AT_ONCE_MS = 250;

@@ -219,6 +219,7 @@ t.test(
     const [short] = (await agent.claim(1, { lease_ms: 2_000 })).runs;
     const stateOf = async (run: { flow_run_id: string }) => (await flowRunRow(cloud, run.flow_run_id)).state;
     clock.forward(10 * LEASE_MS);
+    await cloud.server.tick();
     await letPass(cloud, clock, 1_999);
     t.strictSame(await Promise.all([alive, dead, short!].map(stateOf)), ["Submitted", "Submitted", "Submitted"]);
     t.strictSame(await agent.renew([alive]), { lost: [], cancelling: [] });
