@@ -1,7 +1,8 @@
 import type { Cloud } from "../client/cloud.js";
 import { listAgents, listFlowTasks } from "../client/reads.js";
-import { sleepUnlessAborted } from "../client/retry.js";
+import { sleepUnlessAborted, withRetries } from "../client/retry.js";
 import { type FlowRunRow, getFlowRun, listTaskRuns, type TaskRunRow } from "../client/run-reads.js";
+import { isMillraceError } from "../core/errors.js";
 import { agentTakes } from "../core/labels.js";
 import { isFinishedName, LiveRun, type RunChange } from "./live-run.js";
 import { openLiveView } from "./live-view.js";
@@ -21,13 +22,18 @@ const PAGE_ROWS = 1_000;
 /** Rows are stamped before they are committed: looks overlap by more than a commit takes. */
 const OVERLAP_MS = 2_000;
 
+/** A Cloud that is started again, or its machine, is back within this; the run goes on meanwhile. */
+const OUTAGE_LIMIT_MS = 60_000;
+
 /** Shows a flow run's task runs until it has ended, or the signal fires. Resolves with how it stood then. */
 export async function watchRun(
-  cloud: Cloud,
+  strictCloud: Cloud,
   flowRunId: string,
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<FlowRunRow> {
+  let say: (text: string) => void = (text) => void terminal.write(`${text}\n`);
+  const cloud = patientReader(strictCloud, signal, (text) => say(text));
   let run = await getFlowRun(cloud, flowRunId);
   const all = await listFlowTasks(cloud, run.flowId);
   // A parameter's task run says nothing that the run's parameters do not.
@@ -35,6 +41,7 @@ export async function watchRun(
   const slugs = all.map(({ taskSlug }) => taskSlug).filter((slug) => !parameters.has(slug));
   const live = new LiveRun(`Flow run ${printable(run.name)} of "${printable(run.flow)}"`, slugs);
   const view = openLiveView(live, terminal);
+  say = view.say;
   const begunAt = Date.now();
   const reader = changedTaskRuns(cloud, flowRunId);
   let explained = false;
@@ -54,9 +61,30 @@ export async function watchRun(
       }
       await sleepUnlessAborted(watchedMs < CLOSE_WATCH_MS ? LOOK_EVERY_MS : LOOK_LATER_EVERY_MS, signal);
     }
+  } catch (error) {
+    if (signal.aborted && isMillraceError(error, "CLOUD_UNREACHABLE")) return run;
+    throw error;
   } finally {
     view.end();
   }
+}
+
+/** Reads again for {@link OUTAGE_LIMIT_MS} while the Cloud does not answer, and says so once for each outage. */
+function patientReader(cloud: Cloud, signal: AbortSignal, say: (text: string) => void): Cloud {
+  const query = <T>(document: string, variables?: Record<string, unknown>): Promise<T> => {
+    let silentSince: number | undefined;
+    const mayRepeat = (error: unknown): boolean => {
+      if (!isMillraceError(error, "CLOUD_UNREACHABLE")) return false;
+      if (silentSince === undefined) {
+        silentSince = performance.now();
+        say(`The Cloud at ${cloud.url} does not answer. The run goes on without it; looking again for a minute.`);
+      }
+      return performance.now() - silentSince < OUTAGE_LIMIT_MS;
+    };
+    const tries = Number.POSITIVE_INFINITY;
+    return withRetries(() => cloud.query<T>(document, variables), { tries, signal, mayRepeat });
+  };
+  return { ...cloud, query };
 }
 
 /** Each call reads the task runs that changed since the last: a run of thousands costs little while little happens. */
