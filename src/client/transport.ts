@@ -75,7 +75,12 @@ export function openPoolTransport(endpoint: URL, timeoutMs: number): Transport {
 }
 
 /** The same over a `fetch` that the caller brings, for instance one that goes through a proxy. */
-export function fetchTransport(endpoint: URL, timeoutMs: number, fetch: typeof globalThis.fetch): Transport {
+export function fetchTransport(
+  endpoint: URL,
+  timeoutMs: number,
+  fetch: typeof globalThis.fetch,
+  silenceMs: number = STREAM_SILENCE_MS,
+): Transport {
   return {
     async post({ body, headers }) {
       const answer = await fetch(endpoint, {
@@ -87,13 +92,57 @@ export function fetchTransport(endpoint: URL, timeoutMs: number, fetch: typeof g
       return { status: answer.status, contentType: answer.headers.get("content-type"), text: await answer.text() };
     },
     async stream({ body, headers }, signal) {
-      const answer = await fetch(streamEndpoint(endpoint), { method: "POST", headers, body, signal });
-      if (!answer.ok || answer.body === null)
-        return { status: answer.status, body: undefined, text: await answer.text() };
-      return { status: answer.status, body: answer.body as unknown as AsyncIterable<Uint8Array>, text: "" };
+      const silence = watchSilence();
+      silence.allow(timeoutMs);
+      try {
+        const either = AbortSignal.any([signal, silence.signal]);
+        const answer = await fetch(streamEndpoint(endpoint), { method: "POST", headers, body, signal: either });
+        if (!answer.ok || answer.body === null)
+          return { status: answer.status, body: undefined, text: await answer.text() };
+        const chunks = answer.body as unknown as AsyncIterable<Uint8Array>;
+        return { status: answer.status, body: untilSilent(chunks, silence, silenceMs), text: "" };
+      } finally {
+        silence.end();
+      }
     },
     close: async () => {},
   };
+}
+
+/** Fires its signal when nothing was heard for as long as was allowed last. */
+interface Silence {
+  readonly signal: AbortSignal;
+  allow(ms: number): void;
+  end(): void;
+}
+
+function watchSilence(): Silence {
+  const controller = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const end = () => clearTimeout(timer);
+  const allow = (ms: number) => {
+    end();
+    timer = setTimeout(() => controller.abort(new Error(`nothing was heard for ${ms} ms`)), ms);
+  };
+  return { signal: controller.signal, allow, end };
+}
+
+async function* untilSilent(
+  chunks: AsyncIterable<Uint8Array>,
+  silence: Silence,
+  silenceMs: number,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    silence.allow(silenceMs);
+    for await (const chunk of chunks) {
+      // What the reader does with a chunk is no silence of the Cloud.
+      silence.end();
+      yield chunk;
+      silence.allow(silenceMs);
+    }
+  } finally {
+    silence.end();
+  }
 }
 
 /** Subscriptions have a path of their own below the API's. */
