@@ -41,9 +41,14 @@ export async function failRun(host: FlowRunHost, error: MillraceError, ports: En
   await endRun(host, failed, host.begun ? close : undefined, [line], ports);
 }
 
-/** Ends a run that was cancelled and did not end by itself in time. */
-export async function cancelRun(host: FlowRunHost, ports: EndPorts): Promise<void> {
-  const message = "The flow run was cancelled; its code did not end in time and was stopped.";
+/**
+ * Ends a run that was cancelled and did not report its end itself.
+ * @param stopped Was it stopped hard, since its code did not end in time?
+ */
+export async function cancelRun(host: FlowRunHost, stopped: boolean, ports: EndPorts): Promise<void> {
+  const message = stopped
+    ? "The flow run was cancelled; its code did not end in time and was stopped."
+    : "The flow run was cancelled.";
   const close = () => makeState("Cancelled", message);
   await endRun(host, makeState("Cancelled", message), close, [], ports);
 }

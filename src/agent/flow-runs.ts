@@ -89,7 +89,7 @@ async function runToItsEnd(run: ClaimedRun, host: FlowRunHost, hard: AbortSignal
       const seconds = ((performance.now() - startedAt) / 1_000).toFixed(2);
       ports.log(`Flow run "${run.name}" ended in ${host.acceptedState} after ${seconds} s.`);
     } else {
-      await endBroken(run, host, error, ports);
+      await endBroken(run, host, error, hard.aborted, ports);
     }
   } catch (unforeseen) {
     ports.log(`Flow run "${run.name}" could not be ended: ${(unforeseen as Error).message}`);
@@ -174,7 +174,13 @@ function explainTaskIds({ manifest, built }: Lists, { registered }: FlowAtHand, 
   }
 }
 
-async function endBroken(run: ClaimedRun, host: FlowRunHost, error: unknown, ports: FlowRunPorts): Promise<void> {
+async function endBroken(
+  run: ClaimedRun,
+  host: FlowRunHost,
+  error: unknown,
+  stopped: boolean,
+  ports: FlowRunPorts,
+): Promise<void> {
   const what = `Flow run "${run.name}"`;
   if (host.hasEnded) {
     // The Cloud has the run's last state already; what died was what the run left behind.
@@ -187,8 +193,8 @@ async function endBroken(run: ClaimedRun, host: FlowRunHost, error: unknown, por
   }
   // Being told to end, code may fail in any way.
   if (host.stopCode === "RUN_CANCELLED" || isMillraceError(error, "RUN_CANCELLED")) {
-    ports.log(`${what} was cancelled and stopped.`);
-    return cancelRun(host, ports);
+    ports.log(`${what} was cancelled${stopped ? " and stopped" : ""}.`);
+    return cancelRun(host, stopped, ports);
   }
   if (isMillraceError(error, "RUN_STOPPED")) {
     ports.log(`${what} is given back.`);
