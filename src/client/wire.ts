@@ -13,7 +13,7 @@ export interface Mutations {
   create_flow: { arguments: { input: CreateFlowInput }; payload: CreateFlowPayload };
   /** Asks for a run. The same idempotency key for the same flow answers the first run's id. */
   create_flow_run: { arguments: { input: CreateFlowRunInput }; payload: IdPayload };
-  /** Finished: nothing. Running: Cancelling, and its agent is told. Otherwise: Cancelled at once. */
+  /** Finished: nothing. Running, and held by an agent: Cancelling, and the agent is told. Otherwise: Cancelled at once. */
   cancel_flow_run: { arguments: { input: CancelFlowRunInput }; payload: StatePayload };
   /** The same name, type, core version and labels answer the agent's earlier id. */
   register_agent: { arguments: { input: RegisterAgentInput }; payload: IdPayload };

@@ -67,6 +67,18 @@ t.test("a Running run becomes Cancelling; its agent is told in every answer, and
   });
 });
 
+t.test("a Running run that nobody holds is Cancelled at once: nobody would end it", async (t) => {
+  const set = (flow_run_id: string, type: string) =>
+    cloud.call("set_flow_run_states", { states: [{ flow_run_id, state: { type } }] });
+  const [running, cancelling] = [await createRun(), await createRun()];
+  await set(running, "Running");
+  t.strictSame(await cancel(running), { state: "Cancelled" });
+  t.match(await taskRunStates(cloud, running), { "a-1": "Cancelled" });
+  await set(cancelling, "Running");
+  await set(cancelling, "Cancelling");
+  t.strictSame(await cancel(cancelling), { state: "Cancelled" });
+});
+
 t.test("a run that finishes as it is being cancelled keeps its own end", async (t) => {
   const run = await claimNew();
   await agent.flowState(run, "Running");

@@ -212,6 +212,17 @@ t.test("only the run's holder may report, under the newest fence", async (t) => 
 });
 
 t.test(
+  "a report that gives its run back says nothing more of it: whoever has lost it cannot set it Running",
+  async (t) => {
+    const run = await claimNew();
+    const { refused } = await agent.report(run, [flowState("Running"), flowState("Scheduled"), flowState("Running")]);
+    t.match(refused, [{ code: "RUN_LEASE_LOST", message: /nobody holds it/ }]);
+    t.match(await flowRunRow(cloud, run.flow_run_id), { state: "Scheduled", lease_agent_id: null });
+    t.match(await agent.claimOne(), { flow_run_id: run.flow_run_id, fence: 2 });
+  },
+);
+
+t.test(
   "a batch that comes twice is answered as before and changes nothing; one that comes late is refused",
   async (t) => {
     const run = await claimNew();

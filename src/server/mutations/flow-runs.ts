@@ -146,10 +146,13 @@ export function cancelFlowRun(input: CancelFlowRunInput, { parts, caller }: Requ
     const run = ledger.flowRuns.get(input.flow_run_id);
     if (!run) throw new MillraceError("FLOW_RUN_NOT_FOUND", `Flow run ${input.flow_run_id} not found.`);
     const now = { type: (run.state ?? "Pending") as StateType };
-    if (!isTerminal(now) && now.type !== "Cancelling") {
-      const state = isRunning(now)
-        ? { type: "Cancelling", message: "Flow run is cancelling" }
-        : { type: "Cancelled", message: "Flow run is cancelled" };
+    // Only an agent that holds the run can end what it is doing, and will: at the latest its lease ends.
+    const isHeld = run.lease_agent_id !== null;
+    if (!isTerminal(now) && !(isHeld && now.type === "Cancelling")) {
+      const state =
+        isHeld && isRunning(now)
+          ? { type: "Cancelling", message: "Flow run is cancelling" }
+          : { type: "Cancelled", message: "Flow run is cancelled" };
       orThrow(await moveFlowRun(ledger, run, { state, at: ledger.now }));
     }
     return { state: run.state ?? "Pending" };

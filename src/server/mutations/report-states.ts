@@ -98,6 +98,9 @@ async function takeReport(
   // Lines stand apart from the order of states: they are kept even when a state is refused.
   for (const line of report.logs ?? []) if (hasKnownLevel(line)) ledger.logs.push(logLine(ledger, run.id, line));
   for (const entry of report.states) {
+    // Again for each: the one before it may have given the run back.
+    const lost = refuseHolder(run, report.fence, agentId);
+    if (lost) return lost;
     const refused = entry.task_run_id
       ? takeTaskRunState(ledger, run, entry, entry.task_run_id, children)
       : await moveFlowRun(ledger, run, entry);
