@@ -23,11 +23,18 @@ export const CANCEL_GRACE_MS = 5_000;
 const CANCELLED = "The flow run was cancelled.";
 
 /**
- * Runs a flow: from its parameters to its final state. Resolves when that state, and every one before it, was accepted.
+ * Runs a flow: from its parameters to its final state. Resolves when that state, and every one before it, was accepted,
+ * and the output and all task runs are put together.
  * Parameters that the flow cannot use end the run Failed before its first task, with the error in the state's context.
  * @throws what the reporter refused a state with, and RUN_LEASE_LOST or RUN_STOPPED from `ports.signal`
  */
-export function runFlow(flow: FlowDefinition, run: EngineRun, ports: EnginePorts): Promise<EngineOutcome> {
+export async function runFlow(flow: FlowDefinition, run: EngineRun, ports: EnginePorts): Promise<EngineOutcome> {
+  const runner = new FlowRunner(flow, run, ports);
+  return runner.gather(await runner.run());
+}
+
+/** The same for who needs the final state alone: no result is read for the sake of the output. @throws see {@link runFlow} */
+export function runFlowToState(flow: FlowDefinition, run: EngineRun, ports: EnginePorts): Promise<State> {
   return new FlowRunner(flow, run, ports).run();
 }
 
@@ -49,7 +56,7 @@ class FlowRunner {
   readonly #values: Values;
   readonly #running = new Set<TaskRun>();
   readonly #stop = new AbortController();
-  readonly #done = Promise.withResolvers<EngineOutcome>();
+  readonly #done = Promise.withResolvers<State>();
   #around: Surroundings;
   #phase: "open" | "cancelling" | "ended" | "aborted" = "open";
   #going = false;
@@ -76,13 +83,18 @@ class FlowRunner {
     };
   }
 
-  run(): Promise<EngineOutcome> {
+  run(): Promise<State> {
     const { signal } = this.#ports;
     const onSignal = () => this.#signalled(signal.reason);
     signal.addEventListener("abort", onSignal, { once: true });
     if (signal.aborted) onSignal();
     else this.#watch(this.#begin());
     return this.#done.promise.finally(() => signal.removeEventListener("abort", onSignal));
+  }
+
+  /** What a finished run gave. */
+  gather(state: State): Promise<EngineOutcome> {
+    return gatherOutcome(state, this.#plan, this.#around, this.#values);
   }
 
   async #begin(): Promise<void> {
@@ -257,7 +269,7 @@ class FlowRunner {
     this.#phase = "ended";
     void this.#reports.flowRun(state);
     this.#reports.whenAllAccepted(() => {
-      if (this.#phase === "ended") this.#done.resolve(gatherOutcome(state, this.#plan, this.#around, this.#values));
+      if (this.#phase === "ended") this.#done.resolve(state);
     });
   }
 

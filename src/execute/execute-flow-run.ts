@@ -1,7 +1,7 @@
 import { fromFailure, toFailure } from "../codec/failure.js";
 import { fromWireState } from "../codec/state-json.js";
 import { MillraceError } from "../core/errors.js";
-import { runFlow } from "../engine/flow-runner.js";
+import { runFlowToState } from "../engine/flow-runner.js";
 import { systemClock } from "../engine/local-ports.js";
 import type { EngineRun } from "../engine/ports.js";
 import { resultStore } from "../storage/results.js";
@@ -51,7 +51,7 @@ async function runToItsEnd(request: RunRequest, { flow }: LoadedFlow, host: RunH
   const stream = new StateStream(host, (error) => stop.abort(error));
   const run = toEngineRun(request);
   try {
-    const { state } = await runFlow(flow, run, {
+    const state = await runFlowToState(flow, run, {
       reporter: stream,
       results: resultStore(),
       clock: systemClock,

@@ -1,7 +1,9 @@
 import { rm } from "node:fs/promises";
 import t from "tap";
 import { toFailure } from "../../src/codec/failure.js";
+import { toWireState } from "../../src/codec/state-json.js";
 import { MillraceError } from "../../src/core/errors.js";
+import { makeState } from "../../src/core/state.js";
 import { executeFlowRun } from "../../src/execute/execute-flow-run.js";
 import type { RunHost } from "../../src/threads/messages.js";
 import { eventually } from "../helpers/eventually.js";
@@ -70,6 +72,26 @@ t.test("a run that is told to stop is broken off; one that is cancelled reports 
       t.equal(host.states.at(-1), "sleep-1:Running", "nothing more is reported");
     }
   }
+});
+
+t.test("a result that no task needs is not read, though the flow's output is made of it", async (t) => {
+  const host = new RecordingHost();
+  const request = await requestFor("hello");
+  const at = new Date().toISOString();
+  for (const run of request.taskRuns) {
+    if (run.taskSlug !== "shout-1") continue;
+    // Were it read, the log would tell that it cannot be.
+    const result = { type: "LocalResult" as const, location: "gone", dir: "/nowhere" };
+    run.state = toWireState(makeState("Success", null, { at, result }));
+    run.version = 2;
+  }
+  t.same(await executeFlowRun(request, host), { outcome: "done", state: "Success" });
+  t.same(
+    host.states.filter((each) => each.startsWith("shout")),
+    [],
+    "it was finished before",
+  );
+  t.same(host.logs, []);
 });
 
 t.test("parameters that the flow does not know end the run in Failed", async (t) => {
