@@ -22,7 +22,7 @@ export interface RunOptions {
 export interface FlowRun<Output = unknown> {
   readonly state: State;
   /** What the build function returned, references filled in; undefined unless the run succeeded. */
-  readonly output: Output;
+  readonly output: Output | undefined;
   readonly taskRuns: readonly FinishedTaskRun[];
 }
 

@@ -58,6 +58,11 @@ export async function use(): Promise<number | undefined> {
   await described.runAgent({ mode: "inline", once: true });
   // @ts-expect-error there are two modes
   await described.runAgent({ mode: "process" });
+  // @ts-expect-error a run that failed has no output
+  run.output.doubled.toFixed();
+  isTrue<
+    Equal<typeof run.output, { doubled: number; list: number[]; fixed: "text"; pair: readonly [number, 5] } | undefined>
+  >();
   return run.output?.doubled;
 }
 
