@@ -44,10 +44,17 @@ export interface Host {
   ): (...commanderArguments: unknown[]) => Promise<void>;
 }
 
+/** A command that only holds others, with an example below its help. */
+export function group(parent: Command, name: string, description: string, example: string): Command {
+  return parent.command(name).description(description).addHelpText("after", exampleText(example));
+}
+
+const exampleText = (example: string): string => `\nExample:\n  $ ${example}`;
+
 /** Adds what every command has: `--json`, `--url`, and an example below its help. */
 export function withShared(command: Command, example: string, options: { cloud?: boolean } = {}): Command {
   if (options.cloud ?? true) command.option("--url <address>", "the Cloud's address (default: the one logged in to)");
-  return command.option("--json", "print JSON on stdout").addHelpText("after", `\nExample:\n  $ ${example}`);
+  return command.option("--json", "print JSON on stdout").addHelpText("after", exampleText(example));
 }
 
 /** How often a command asks a Cloud that does not answer: over in a third of a second, since a person waits. */

@@ -41,6 +41,14 @@ for (const words of commands) {
     if (words.length > 0) t.match(stdout, "--json");
   });
 }
+for (const words of [["server"], ["auth"], ["create"], ["agent"], ["agent", "start"], ["get"]]) {
+  t.test(`"millrace ${words.join(" ")} --help" lists its commands and ends with an example`, async (t) => {
+    const { code, stdout } = await millrace([...words, "--help"], { home });
+    t.equal(code, 0);
+    t.match(stdout, /Commands:\n[\s\S]*Example:\n {2}\$ millrace /);
+    t.match(stdout, `$ millrace ${words.join(" ")} `);
+  });
+}
 
 const mistakes: [words: string[], code: string, hint?: RegExp][] = [
   [["deply"], "USAGE", /deploy/],

@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import type { Command } from "commander";
 import { resolveCloud } from "../../client/config.js";
-import { type Context, collect, type Host, wholeNumber, withShared } from "../command.js";
+import { type Context, collect, group, type Host, wholeNumber, withShared } from "../command.js";
 import { readEnv } from "../environment.js";
 import { onStopSignals } from "../signals.js";
 
@@ -18,12 +18,14 @@ interface StartOptions {
 /** What the first signal gives runs under way before they are given back to the Cloud. */
 const DEFAULT_DRAIN_SECONDS = 30;
 
+const LOCAL_EXAMPLE = "millrace agent start local -l orders";
+
 export function addAgentCommands(program: Command, host: Host): void {
-  const agent = program.command("agent").description("agents: processes that take flow runs and execute them");
-  const start = agent.command("start").description("start an agent");
+  const agent = group(program, "agent", "agents: processes that take flow runs and execute them", LOCAL_EXAMPLE);
+  const start = group(agent, "start", "start an agent", LOCAL_EXAMPLE);
   withShared(
     start.command("local").description("take flow runs from the Cloud and run them in worker threads of this process"),
-    "millrace agent start local -l orders",
+    LOCAL_EXAMPLE,
   )
     .option("--name <name>", "the agent's name in the Cloud", "agent")
     .option("-l, --label <label>", "a label besides the hostname; may be repeated", collect, [])

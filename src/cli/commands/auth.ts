@@ -2,10 +2,10 @@ import type { Command } from "commander";
 import { loginFile, readLogins, removeLogin, resolveCloud, resolveUrl, saveLogin } from "../../client/config.js";
 import { MillraceError } from "../../core/errors.js";
 import { askSecret } from "../ask.js";
-import { type Context, type Host, usage, withCloud, withShared } from "../command.js";
+import { type Context, group, type Host, usage, withCloud, withShared } from "../command.js";
 
 export function addAuthCommands(program: Command, host: Host): void {
-  const auth = program.command("auth").description("tokens: who you are to a Cloud");
+  const auth = group(program, "auth", "tokens: who you are to a Cloud", "millrace auth status");
   withShared(
     auth.command("login").description("keep a token for a Cloud, after trying it"),
     "millrace auth login --url http://127.0.0.1:4200",

@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import { type Context, type Host, usage, withCloud, withShared } from "../command.js";
+import { type Context, group, type Host, usage, withCloud, withShared } from "../command.js";
 
 export function addCreateCommands(program: Command, host: Host): void {
-  const create = program.command("create").description("make things in the Cloud");
+  const create = group(program, "create", "make things in the Cloud", "millrace create project Sales");
   withShared(
     create.command("project").description("make a project; one that is there is left as it is"),
     "millrace create project Sales",

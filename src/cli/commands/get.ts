@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { listAgents, listFlows, listProjects } from "../../client/reads.js";
 import { findFlowRun, listFlowRuns, listLogs, listTaskRuns } from "../../client/run-reads.js";
 import { isType, type StateType, stateTypes } from "../../core/state.js";
-import { type Context, collect, type Host, usage, wholeNumber, withCloud, withShared } from "../command.js";
+import { type Context, collect, group, type Host, usage, wholeNumber, withCloud, withShared } from "../command.js";
 import { type Column, coloured, stateColour, table } from "../print.js";
 import { agoText, durationText, printable } from "../text.js";
 
@@ -17,7 +17,7 @@ interface Filter {
 }
 
 export function addGetCommands(program: Command, host: Host): void {
-  const get = program.command("get").description("list what the Cloud knows");
+  const get = group(program, "get", "list what the Cloud knows", "millrace get flow-runs --state failed");
   const list = (name: string, what: string, example: string, limit: number) =>
     withShared(get.command(name).description(what), example).option(
       "--limit <number>",

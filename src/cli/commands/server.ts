@@ -4,7 +4,7 @@ import { normalizeUrl, readLogins, saveLogin } from "../../client/config.js";
 import { isMillraceError } from "../../core/errors.js";
 import { millraceHome } from "../../core/home.js";
 import type { Server } from "../../server/index.js";
-import { type Context, type Host, wholeNumber, withShared } from "../command.js";
+import { type Context, group, type Host, wholeNumber, withShared } from "../command.js";
 import { onStopSignals } from "../signals.js";
 
 interface StartOptions {
@@ -16,7 +16,7 @@ interface StartOptions {
 }
 
 export function addServerCommands(program: Command, host: Host): void {
-  const server = program.command("server").description("the Cloud: keeps flows, runs and their states");
+  const server = group(program, "server", "the Cloud: keeps flows, runs and their states", "millrace server start");
   withShared(
     server.command("start").description("start a Cloud on this machine"),
     "millrace server start --port 4200",
