@@ -205,6 +205,30 @@ t.test("a Running run that nobody holds is due when one of its task runs is", as
   t.strictSame((await agent.claim()).runs, [], "now it is held");
 });
 
+t.test("a run that cannot be claimed is Failed and says why, and the claim goes on with those behind it", async (t) => {
+  const cloud = await startTestCloud(t);
+  const { flowId } = await deployFlow(cloud);
+  const [first, second, good, better] = await createRuns(cloud, flowId, 4);
+  // A state at the limit: with the next one around it, it is above.
+  const state = { type: "Scheduled", start_time: "2020-01-01T00:00:00.000Z", message: "x".repeat(999_900) };
+  for (const flow_run_id of [first!, second!]) {
+    await cloud.call("set_flow_run_states", { states: [{ flow_run_id, state }] });
+  }
+  const agent = await TestAgent.register(cloud);
+  t.strictSame(
+    (await agent.claim(1)).runs.map((each) => each.flow_run_id),
+    [good],
+  );
+  t.match(await agent.claim(5), { runs: [{ flow_run_id: better }], next_due_at: null });
+  for (const id of [first!, second!]) {
+    const row = await flowRunRow(cloud, id);
+    t.match(row, {
+      state: "Failed",
+      state_message: /^No agent can take this run\. A state of \d+ characters is longer/,
+    });
+  }
+});
+
 t.test("a claim out of range, or by nobody, is INPUT_INVALID", async (t) => {
   const cloud = await startTestCloud(t);
   const agent = await TestAgent.register(cloud);

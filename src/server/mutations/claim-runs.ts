@@ -15,11 +15,32 @@ const MIN_LEASE_MS = 100;
 const MAX_LEASE_MS = 24 * 60 * 60 * 1000;
 
 /** Gives due runs to the asking agent: one transaction at a time claims, so no run is given twice. */
-export async function claimRuns(input: ClaimRunsInput, { parts, caller }: RequestContext): Promise<ClaimRunsPayload> {
+export async function claimRuns(input: ClaimRunsInput, context: RequestContext): Promise<ClaimRunsPayload> {
   checkLeaseMs(input.lease_ms);
   if (input.limit < 0 || input.limit > MAX_CLAIM) {
     throw new MillraceError("INPUT_INVALID", `claim_runs: \`limit\` must be 0 to ${MAX_CLAIM}, and is ${input.limit}.`);
   }
+  const answer = await claimOnce(input, context);
+  // Each time some have ended that cannot be claimed, so that the next look finds others in their place.
+  while (answer.ended > 0 && answer.runs.length < input.limit) {
+    const more = await claimOnce({ ...input, limit: input.limit - answer.runs.length }, context);
+    answer.runs.push(...more.runs);
+    answer.nextDueAt = more.nextDueAt;
+    answer.ended = more.ended;
+  }
+  return { runs: answer.runs, next_due_at: answer.nextDueAt };
+}
+
+interface Claims {
+  runs: ClaimedRun[];
+  /** How many runs could not be claimed, and have ended. */
+  ended: number;
+}
+
+function claimOnce(
+  input: ClaimRunsInput,
+  { parts, caller }: RequestContext,
+): Promise<Claims & { nextDueAt: string | null }> {
   const now = parts.clock.now();
   const question: QueueQuestion = {
     tenantId: caller.tenantId,
@@ -35,36 +56,37 @@ export async function claimRuns(input: ClaimRunsInput, { parts, caller }: Reques
     if (!agent) throw agentUnknown(input.agent_id);
     parts.presence.agentSeen(agent.id, ledger.now);
     const { ids, nextDueAt } = await readQueue(ledger.transaction, question);
-    if (ids.length === 0) return { runs: [], next_due_at: nextDueAt };
+    if (ids.length === 0) return { runs: [], ended: 0, nextDueAt };
     const expiresAt = toInstant(now + input.lease_ms);
-    return { runs: await claim(ledger, ids, agent, expiresAt), next_due_at: nextDueAt };
+    return { ...(await claim(ledger, ids, agent, expiresAt)), nextDueAt };
   });
 }
 
-async function claim(
-  ledger: Ledger,
-  ids: readonly string[],
-  agent: AgentRow,
-  expiresAt: string,
-): Promise<ClaimedRun[]> {
+async function claim(ledger: Ledger, ids: readonly string[], agent: AgentRow, expiresAt: string): Promise<Claims> {
   await readFlowRuns(ledger, ids);
   const given = new Map((await givenOfFlowRuns(ledger.transaction, ids)).map((row) => [row.id, row]));
   const taskRuns = Map.groupBy(await claimedTaskRuns(ledger.transaction, ids), (each) => each.flow_run_id);
-  const claimed: ClaimedRun[] = [];
+  const claims: Claims = { runs: [], ended: 0 };
   for (const id of ids) {
     const run = ledger.flowRuns.get(id);
     if (!run) continue;
     const before = parseJson(run.serialized_state) as WireState | null;
     const submitted = { type: "Submitted", message: "Submitted for execution", ...(before ? { state: before } : {}) };
-    if (await moveFlowRun(ledger, run, { state: submitted, at: ledger.now })) continue;
+    const refused = await moveFlowRun(ledger, run, { state: submitted, at: ledger.now });
+    if (refused) {
+      // Left in the queue it would stand in the way of those behind it for ever.
+      const failed = { type: "Failed", message: `No agent can take this run. ${refused.message}` };
+      if ((await moveFlowRun(ledger, run, { state: failed, at: ledger.now })) === null) claims.ended += 1;
+      continue;
+    }
     run.fence += 1;
     run.agent_id = agent.id;
     run.lease_agent_id = agent.id;
     run.lease_expires_at = expiresAt;
     run.heartbeat = ledger.now;
-    claimed.push(toClaimedRun(run, given.get(id)!, taskRuns.get(id) ?? [], expiresAt));
+    claims.runs.push(toClaimedRun(run, given.get(id)!, taskRuns.get(id) ?? [], expiresAt));
   }
-  return claimed;
+  return claims;
 }
 
 function toClaimedRun(
