@@ -1,3 +1,4 @@
+import { join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /**
@@ -77,8 +78,9 @@ export const errorCodes = {
 export type ErrorCode = keyof typeof errorCodes;
 
 const brand = Symbol.for("millrace.error");
-/** The folder with this package's compiled code. */
-const PACKAGE = fileURLToPath(new URL("../..", import.meta.url));
+/** Where this package's own code stands: compiled, and as source maps name it. */
+const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
+const OWN_PLACES = ["dist", "src", "workers"].map((folder) => join(ROOT, folder, sep));
 
 /** What an error carries besides its message. */
 export interface ErrorFacts {
@@ -117,10 +119,21 @@ Object.defineProperty(MillraceError.prototype, "name", { value: "MillraceError" 
 
 /** Frames that are neither Millrace's nor Node's: those say nothing about what to do, unless Millrace itself is at fault. */
 function framesOf(stack: string, code: ErrorCode): string[] {
-  const frames = stack.split("\n").filter((line) => /^ +at /.test(line));
-  if (code === "INTERNAL") return frames;
-  return frames.filter((line) => !line.includes(PACKAGE) && !line.includes("node:"));
+  const frames = stack.split("\n").filter(isFrame);
+  return code === "INTERNAL" ? frames : frames.filter(isAuthors);
 }
+
+/** An error's stack as its author wants to read it: without the frames of Millrace and Node. */
+export function authorStack(stack: string): string {
+  const lines = stack.split("\n");
+  const left = lines.filter((line) => !isFrame(line) || isAuthors(line));
+  // Thrown by Node or a library on Millrace's own call: then these frames are all that there is.
+  return left.some(isFrame) ? left.join("\n") : stack;
+}
+
+const isFrame = (line: string): boolean => /^ +at /.test(line);
+const isAuthors = (line: string): boolean =>
+  !line.includes("node:") && !OWN_PLACES.some((place) => line.includes(place));
 
 /** True for a Millrace error of any realm or copy of the package; with `code`, only for that code. */
 export function isMillraceError(error: unknown, code?: ErrorCode): error is MillraceError {

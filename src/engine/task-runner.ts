@@ -1,6 +1,6 @@
 import { toFailure } from "../codec/failure.js";
 import { inTaskContext, type Logger, type TaskContext } from "../core/context.js";
-import { MillraceError } from "../core/errors.js";
+import { authorStack, MillraceError } from "../core/errors.js";
 import type { FlowDefinition } from "../core/flow-definition.js";
 import { isFailed, makeState, type State } from "../core/state.js";
 import { failedInCode, failedToStore, timedOut } from "./failed-state.js";
@@ -123,7 +123,7 @@ function logError(run: TaskRun, thrown: unknown, what: string, { ports, timestam
     run.taskRunId,
     () => timestamps.now(),
     (line) => ports.reporter.log(line),
-  ).error(`${what}: ${stack ?? `${name}: ${message}`}`);
+  ).error(`${what}: ${stack === null ? `${name}: ${message}` : authorStack(stack)}`);
 }
 
 /** What `taskContext()` gives. Logger and signal are made when they are asked for. */

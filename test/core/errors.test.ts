@@ -1,8 +1,9 @@
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import t from "tap";
-import { describeError, errorCodes, isMillraceError, MillraceError } from "../../src/core/errors.js";
+import { authorStack, describeError, errorCodes, isMillraceError, MillraceError } from "../../src/core/errors.js";
 
 t.test("an error carries what was asked, what to do, and its cause", async (t) => {
   const cause = new Error("ENOENT");
@@ -52,6 +53,14 @@ t.test("an error that nothing catches is printed as code, message, hint and the 
   t.equal(status, 1);
   t.match(stderr, /FLOW_EMPTY: It has no tasks\.\n {2}Call one\.\n +at mine \(.*author\.mjs:2/);
   t.notMatch(stderr, /node:internal|^ *hint:/m);
+});
+
+t.test("of a stack the author's frames are left, and all of them when there are no others", async (t) => {
+  const own = `    at tryTask (${fileURLToPath(new URL("../../src/engine/task-runner.js", import.meta.url))}:1:2)`;
+  const mine = "    at load (/home/ada/orders.ts:3:9)";
+  const nodes = "    at node:internal/process/task_queues:104:5";
+  t.equal(authorStack(["Error: two", "lines", mine, own, nodes].join("\n")), ["Error: two", "lines", mine].join("\n"));
+  t.equal(authorStack(["Error: x", own, nodes].join("\n")), ["Error: x", own, nodes].join("\n"));
 });
 
 t.test("codes are words in capitals, and each has a sentence", async (t) => {
