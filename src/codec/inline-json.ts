@@ -29,19 +29,21 @@ function weigh(value: unknown, budget: number, depth: number): number {
 }
 
 function weighArray(value: readonly unknown[], budget: number, depth: number): number {
-  // Holes read as undefined, which is no JSON; further properties would be lost.
+  // Holes read as undefined, which is no JSON; further properties would be lost. One name is `length`.
   let left = budget - Math.max(0, value.length - 1);
-  if (left < 0 || Object.getPrototypeOf(value) !== Array.prototype || Object.keys(value).length !== value.length)
-    return -1;
+  if (left < 0 || Object.getPrototypeOf(value) !== Array.prototype) return -1;
+  if (Object.getOwnPropertyNames(value).length !== value.length + 1) return -1;
   for (let index = 0; index < value.length && left >= 0; index += 1) left = weigh(value[index], left, depth + 1);
-  return left;
+  return Object.getOwnPropertySymbols(value).length === 0 ? left : -1;
 }
 
 function weighObject(value: Record<string, unknown>, budget: number, depth: number): number {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== null) return -1;
+  // An object without a prototype would come back with one, and one with hidden properties without them.
+  if (Object.getPrototypeOf(value) !== Object.prototype) return -1;
+  const keys = Object.keys(value);
+  if (Object.getOwnPropertyNames(value).length !== keys.length) return -1;
   let left = budget;
-  for (const key of Object.keys(value)) {
+  for (const key of keys) {
     left = weigh(value[key], left - key.length - 3, depth + 1);
     if (left < 0) return -1;
   }

@@ -21,7 +21,8 @@ const WITH_ERRORS = 1;
 
 /**
  * The value's bytes. Kept: everything that JSON has, and undefined, NaN, BigInt, Date, RegExp, Map, Set, typed arrays,
- * Buffer, circles, and Errors as `codec/failure` keeps them. Subclasses of Array, Map and Set become the class itself.
+ * Buffer, circles, and Errors as `codec/failure` keeps them. Subclasses of Array, Map and Set become the class itself,
+ * an object without a prototype a plain one; properties that are not enumerable are left out.
  * @throws VALUE_NOT_SERIALIZABLE, naming the path inside the value, for anything that would be lost: functions, symbols,
  * instances of classes, promises, URL, Headers …
  */

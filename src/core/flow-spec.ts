@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { types } from "node:util";
 import type { FlowDefinition, FlowTask } from "./flow-definition.js";
 import { terminalTasks } from "./graph.js";
 import { isReference } from "./reference.js";
@@ -110,7 +111,13 @@ export function sha256(text: string | Uint8Array): string {
   return createHash("sha256").update(text).digest("hex");
 }
 
-/** JSON with sorted keys, and a word for what JSON has none for; two builds that hand over equal values give equal text. */
+/**
+ * JSON with sorted keys, and a word for what JSON has none for; two builds that hand over equal values give equal text.
+ *
+ * The other way round there is a limit: an instance of a class is told by the class's name and its enumerable fields. What
+ * it keeps in private fields, or Node for it (a Promise, a WeakMap, a Blob, a KeyObject), cannot be seen: two such
+ * instances give one text, and a flow in which only that differs passes for unchanged.
+ */
 export function stableText(value: unknown): string {
   return JSON.stringify(toStable(value, new Set()));
 }
@@ -119,7 +126,8 @@ function toStable(value: unknown, parents: Set<unknown>): unknown {
   if (isReference(value)) return ["reference"];
   if (value === undefined) return ["undefined"];
   if (typeof value === "bigint") return ["bigint", String(value)];
-  if (typeof value === "number" && !Number.isFinite(value)) return ["number", String(value)];
+  if (typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0)))
+    return ["number", Object.is(value, -0) ? "-0" : String(value)];
   if (typeof value === "function") return ["function", String(value)];
   if (typeof value === "symbol") return ["symbol", String(value)];
   if (typeof value !== "object" || value === null) return value;
@@ -132,16 +140,43 @@ function toStable(value: unknown, parents: Set<unknown>): unknown {
 
 function toStableObject(value: object, parents: Set<unknown>): unknown {
   if (Array.isArray(value)) return value.map((item) => toStable(item, parents));
-  if (value instanceof Date) return ["date", value.getTime()];
-  if (value instanceof RegExp) return ["regexp", String(value)];
-  if (value instanceof URL) return ["url", value.href];
-  if (value instanceof Map) return ["map", [...value].map((entry) => toStable(entry, parents))];
-  if (value instanceof Set) return ["set", [...value].map((item) => toStable(item, parents))];
-  if (ArrayBuffer.isView(value)) {
-    return ["bytes", value.constructor.name, sha256(new Uint8Array(value.buffer, value.byteOffset, value.byteLength))];
-  }
+  const inside = insideOf(value);
+  if (inside) return inside.map((item, index) => (index === 0 ? item : toStable(item, parents)));
   const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
-  const kind = Object.getPrototypeOf(value)?.constructor?.name;
+  const kind = kindOf(value);
   const fields = Object.fromEntries(entries.map(([key, item]) => [key, toStable(item, parents)]));
   return kind === undefined || kind === "Object" ? fields : ["object", kind, fields];
+}
+
+/** What a built-in object holds that is no field of it, behind a word for its kind; undefined for other objects. */
+function insideOf(value: object): unknown[] | undefined {
+  if (types.isDate(value)) return ["date", value.getTime()];
+  if (types.isRegExp(value)) return ["regexp", String(value)];
+  if (types.isMap(value)) return ["map", ...value];
+  if (types.isSet(value)) return ["set", ...value];
+  if (ArrayBuffer.isView(value)) {
+    return ["bytes", kindOf(value), sha256(new Uint8Array(value.buffer, value.byteOffset, value.byteLength))];
+  }
+  if (types.isAnyArrayBuffer(value)) return ["bytes", kindOf(value), sha256(new Uint8Array(value))];
+  if (types.isBoxedPrimitive(value)) return ["boxed", (value as { valueOf(): unknown }).valueOf()];
+  if (value instanceof Error) {
+    // The stack names lines and folders, which are no part of the flow.
+    return [
+      "error",
+      kindOf(value),
+      value.name,
+      value.message,
+      value.cause,
+      (value as AggregateError).errors,
+      { ...value },
+    ];
+  }
+  if (value instanceof URL) return ["url", value.href];
+  if (value instanceof URLSearchParams) return ["url parameters", String(value)];
+  if (value instanceof Headers) return ["headers", ...value];
+  return undefined;
+}
+
+function kindOf(value: object): string | undefined {
+  return Object.getPrototypeOf(value)?.constructor?.name;
 }

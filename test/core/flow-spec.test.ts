@@ -127,6 +127,29 @@ t.test("stable text tells values apart that JSON does not, and does not mind the
     new Set(["a"]),
     new Uint8Array([1]),
     new Int8Array([1]),
+    new Uint8Array([1]).buffer,
+    new Uint8Array([2]).buffer,
+    new SharedArrayBuffer(1),
+    new DataView(new ArrayBuffer(1)),
+    new URLSearchParams("a=1"),
+    new URLSearchParams("a=2"),
+    new Headers({ a: "1" }),
+    new Headers({ a: "2" }),
+    new Error("a"),
+    new Error("b"),
+    new TypeError("a"),
+    new Error("a", { cause: 1 }),
+    Object.assign(new Error("a"), { code: "E" }),
+    new AggregateError([1], "a"),
+    new AggregateError([2], "a"),
+    Object(1),
+    Object(2),
+    Object("1"),
+    Object(1n),
+    Object(true),
+    Object(Symbol("b")),
+    0,
+    -0,
     { x: 1 },
     new Point(),
     () => 1,
@@ -138,6 +161,34 @@ t.test("stable text tells values apart that JSON does not, and does not mind the
   ];
   const texts = values.map(stableText);
   t.equal(new Set(texts).size, values.length, texts.join("\n"));
+});
+
+t.test("equal values give equal text, wherever they were made", async (t) => {
+  const pairs: (() => unknown)[] = [
+    () => new Error("a", { cause: new Map([["b", new Uint8Array([1])]]) }),
+    () => new URLSearchParams({ a: "1" }),
+    () => new Headers({ b: "2", a: "1" }),
+    () => new ArrayBuffer(3),
+    () => Object("boxed"),
+  ];
+  const farAway = (make: () => unknown) => make();
+  for (const make of pairs) t.equal(stableText(make()), stableText(farAway(make)));
+});
+
+t.test("of an instance, its class's name and its fields count, not what cannot be seen", async (t) => {
+  class Secret {
+    readonly #inside: number;
+    shown = 1;
+    constructor(inside: number) {
+      this.#inside = inside;
+    }
+    get inside(): number {
+      return this.#inside;
+    }
+  }
+  t.equal(stableText(new Secret(1)), stableText(new Secret(2)));
+  t.not(stableText(new Secret(1)), stableText(Object.assign(new Secret(1), { shown: 2 })));
+  t.equal(stableText(new WeakMap()), '["object","WeakMap",{}]');
 });
 
 t.test("stable text ends for a value that holds itself", async (t) => {
