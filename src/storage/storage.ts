@@ -1,12 +1,3 @@
-/** What is known of a saved flow without loading it. */
-export interface SavedFlowInfo {
-  flowName: string;
-  /** SHA-256 of the payload, hex. */
-  hash: string;
-  sizeBytes: number;
-  savedAt: string;
-}
-
 /** Where a saved flow lies: plain JSON, part of the registered flow. */
 export interface StorageLocation {
   type: "Local";

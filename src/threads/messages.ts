@@ -93,7 +93,7 @@ export interface DescribeRequest {
   savedFlowFile?: string;
   /** The hash that the file must carry. */
   savedFlowHash?: string;
-  /** Folder and entry file of an unpacked bundle. */
+  /** In place of `savedFlowFile`: the module of an unpacked bundle, as a path. */
   bundleFile?: string;
   /** The one flow wanted; all of the module's when absent. */
   flowName?: string;
