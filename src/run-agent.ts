@@ -19,7 +19,7 @@ export interface RunAgentOptions {
   threads?: number;
   /** Run what is due and return. Default false: run until stopped. */
   once?: boolean;
-  /** When this code is not what was deployed: deploy it, in place of refusing. Default false. */
+  /** When this code is not what was deployed: deploy it, with the labels that it had, in place of refusing. Default false. */
   redeploy?: boolean;
   /** The project, where flows of this name are deployed in several. Default: the newest of them. */
   project?: string;
@@ -60,7 +60,7 @@ async function deployedAsHeld(flow: FlowDefinition, cloud: Cloud, options: RunAg
   const rows = await compareWithDeployed(flow, registered);
   if (rows.length === 0) return registered;
   if (options.redeploy ?? false) {
-    await deployFlow(flow, registered.projectName, { cloud });
+    await deployFlow(flow, registered.projectName, { cloud, labels: furtherLabels(flow, registered) });
     return (await cloud.latestFlow(registered.projectName, flow.name)) ?? registered;
   }
   throw taskIdsChanged(
@@ -69,6 +69,25 @@ async function deployedAsHeld(flow: FlowDefinition, cloud: Cloud, options: RunAg
     { label: "this process", spec: toFlowSpec(flow) },
     rows,
     "Deploy the flow again with deploy(), or call runAgent({ redeploy: true }).",
+  );
+}
+
+/** What the agent carries, and what a deployment on this machine gives a flow by itself. */
+const ownLabels = (flow: FlowDefinition): string[] => [hostname(), flow.name];
+
+/** Labels that the flow was deployed with besides those. */
+function furtherLabels(flow: FlowDefinition, { labels }: RegisteredFlow): string[] {
+  const own = ownLabels(flow);
+  return labels.filter((label) => !own.includes(label));
+}
+
+/** Without it an agent that can never get a run looks like one that has nothing to do. */
+function warnOfLabels(flow: FlowDefinition, registered: RegisteredFlow): void {
+  const missing = furtherLabels(flow, registered).map((label) => `"${label}"`);
+  if (missing.length === 0) return;
+  const which = missing.length === 1 ? `the label ${missing[0]}` : `the labels ${missing.join(", ")}`;
+  process.stderr.write(
+    `Warning: runs of flow "${flow.name}" need ${which}, which this agent does not carry: it takes none of them, unless they are started with other labels. Start an agent that does with \`millrace agent start local --label …\`, or deploy the flow without.\n`,
   );
 }
 
@@ -84,7 +103,7 @@ async function runUntilStopped(
   const agent = new LocalAgent({
     cloud,
     name: `${flow.name} in process ${process.pid}`,
-    labels: [hostname(), flow.name],
+    labels: ownLabels(flow),
     flowGroupId: registered.flowGroupId,
     mode: options.mode ?? "thread",
     once: options.once ?? false,
@@ -109,8 +128,9 @@ async function runUntilStopped(
   try {
     if (options.signal?.aborted) return;
     say(
-      `Agent for flow "${flow.name}" (version ${registered.version}) at ${cloud.url}, labels ${hostname()}, ${flow.name}`,
+      `Agent for flow "${flow.name}" (version ${registered.version}) at ${cloud.url}, labels ${ownLabels(flow).join(", ")}`,
     );
+    if (!(options.quiet ?? false)) warnOfLabels(flow, registered);
     await agent.run();
   } finally {
     for (const signal of signals) process.off(signal, stop);
