@@ -11,6 +11,11 @@ export type Condition = Sql | boolean;
 const MAX_CONDITIONS = 500;
 /** How deep conditions may stand in each other. */
 const MAX_NESTING = 20;
+/**
+ * Lists that may lead into each other along one path of a filter. A list in a filter is looked through for each row outside it, so
+ * that the work is the product of the lists on the path.
+ */
+const MAX_LISTS = 2;
 /** The values of one `_in`: as many as the longest page has rows. */
 const MAX_IN_VALUES = 10_000;
 /** Characters of a LIKE pattern; SQLite refuses patterns above 50,000, and long ones cost time. */
@@ -31,6 +36,13 @@ interface Compiling {
   root: TableInfo;
   conditions: number;
   aliases: number;
+  /** The relations that led to where it stands. */
+  path: Hop[];
+}
+
+interface Hop {
+  from: TableInfo;
+  relation: RelationInfo;
 }
 
 /**
@@ -40,7 +52,7 @@ interface Compiling {
  */
 export function compileFilter(reading: Reading, info: TableInfo, alias: string, where: Filter | null): Condition {
   if (where === null) return true;
-  return compileAll({ reading, root: info, conditions: 0, aliases: 0 }, info, alias, where, 1);
+  return compileAll({ reading, root: info, conditions: 0, aliases: 0, path: [] }, info, alias, where, 1);
 }
 
 /** All of the conditions. */
@@ -109,26 +121,39 @@ function compileWord(
   const column = info.columns.get(word);
   if (column?.comparable) return compileColumn(compiling, info, alias, column, value);
   const relation = info.relations.get(word);
-  if (relation) return compileRelation(compiling, alias, relation, value, nesting);
+  if (relation) return compileRelation(compiling, alias, { from: info, relation }, value, nesting);
   throw refuse(compiling.root, `"${info.name}" has nothing called "${word}" to filter by`);
 }
 
-function compileRelation(
-  compiling: Compiling,
-  alias: string,
-  relation: RelationInfo,
-  where: unknown,
-  nesting: number,
-): Condition {
-  const { reading } = compiling;
+function compileRelation(compiling: Compiling, alias: string, hop: Hop, where: unknown, nesting: number): Condition {
+  const { reading, path } = compiling;
+  const { relation } = hop;
+  checkHop(compiling, hop);
   const to = infoOf(relation.to);
   const inner = `f${++compiling.aliases}`;
+  path.push(hop);
   const condition = compileAll(compiling, to, inner, where, nesting);
+  path.pop();
   if (condition === false) return false;
   // A row that must be there, and of which nothing is asked, need not be looked up.
   if (condition === true && !relation.many && !relation.nullable) return true;
   const all = allOf([linkOf(relation, inner, alias), ownRows(reading, to, inner, true), condition]);
   return sql`exists (select 1 from ${sql.table(to.table)} as ${sql.ref(inner)} where ${all as Sql})`;
+}
+
+/** Refuses paths whose work grows with the power of their length: over many lists, or again and again over the same rows. */
+function checkHop({ root, path }: Compiling, { from, relation }: Hop): void {
+  const words = [...path.map((hop) => hop.relation.name), relation.name].join(".");
+  const before = path.at(-1)?.relation;
+  const isInverse = before?.here === relation.there && before.there === relation.here;
+  const isKnown = [from, ...path.map((hop) => hop.from)].some(({ table }) => table === relation.to);
+  if ((isInverse && path.at(-1)?.from.table === relation.to) || (relation.many && isKnown)) {
+    throw refuse(root, `its filter goes back to where it came from, by "${words}"`, "Say it of the rows outside.");
+  }
+  if (relation.many && path.filter((hop) => hop.relation.many).length >= MAX_LISTS) {
+    const hint = "Ask for the ids of the inner rows first, and compare with _in.";
+    throw refuse(root, `its filter leads over more than ${MAX_LISTS} lists, by "${words}"`, hint);
+  }
 }
 
 function compileColumn(

@@ -114,12 +114,38 @@ t.test("an absurd filter is refused", async (t) => {
   t.equal((await world.ask(query, { w: { version: { _in: ids.slice(1) } } })).errors, undefined);
 });
 
+t.test("a filter whose work grows with the power of its length is refused", async (t) => {
+  const query = "query ($w: task_bool_exp) { task(where: $w) { id } }";
+  let nested: object = { name: { _eq: "no" } };
+  for (let n = 0; n < 4; n++) nested = { flow: { tasks: nested } };
+  t.match(await refusal(query, { w: nested }), {
+    message: /"task" cannot be answered: its filter goes back to where it came from, by "flow.tasks"/,
+  });
+  t.match(await refusal(query, { w: { task_runs: { task: { name: { _eq: "no" } } } } }), {
+    message: /"task_runs.task"/,
+  });
+  const around = { task_runs: { flow_run: { flow: { tasks: { name: { _eq: "no" } } } } } };
+  t.match(await refusal(query, { w: around }), { message: /"task_runs.flow_run.flow.tasks"/ });
+  const lists = { flows: { flow_runs: { task_runs: { state: { _eq: "Failed" } } } } };
+  t.match(await refusal("query ($w: project_bool_exp) { project(where: $w) { id } }", { w: { _not: lists } }), {
+    message: /leads over more than 2 lists, by "flows.flow_runs.task_runs"/,
+    hint: /_in/,
+  });
+  t.equal(world.statements(), 0);
+  const two = { flow_runs: { task_runs: { state: { _eq: "Failed" } } }, tasks: { task_runs: { states: {} } } };
+  t.match(await refusal("query ($w: flow_bool_exp) { flow(where: $w) { id } }", { w: two }), {
+    message: /"tasks.task_runs.states"/,
+  });
+  two.tasks.task_runs = {} as never;
+  t.equal((await world.ask("query ($w: flow_bool_exp) { flow(where: $w) { id } }", { w: two })).errors, undefined);
+});
+
 t.test("the largest filter that is taken is also answered", async (t) => {
   const query = "query ($w: flow_run_bool_exp) { flow_run(where: $w) { id } }";
   const leaves = Array.from({ length: 160 }, (_, n) => ({ name: { _neq: `n${n}` } }));
   const json = { labels: { _neq: Array.from({ length: 480 }, (_, n) => n) } };
-  let deep: object = { state: { _is_null: false } };
-  for (let n = 0; n < 5; n++) deep = { _not: { flow: { flow_runs: deep } } };
+  let deep: object = { task_runs: { states: { state: { _neq: "x" } } } };
+  for (let n = 0; n < 5; n++) deep = { _not: deep };
   for (const w of [{ _and: leaves }, { _or: leaves }, json, deep, { _and: [json] }]) {
     t.equal((await world.ask(query, { w })).errors, undefined);
   }

@@ -1,6 +1,12 @@
 import t from "tap";
 import { isMillraceError } from "../../src/core/errors.js";
-import { type ColumnInfo, infoOf, type ReadableTable, tableInfo } from "../../src/db/describe-tables.js";
+import {
+  type ColumnInfo,
+  infoOf,
+  type ReadableTable,
+  type RelationInfo,
+  tableInfo,
+} from "../../src/db/describe-tables.js";
 import { plainFilter } from "../helpers/plain-filter.js";
 import { openReadWorld, uuid } from "../helpers/read-world.js";
 
@@ -95,17 +101,36 @@ function comparison(table: ReadableTable, column: ColumnInfo): object {
   );
 }
 
-function filterOf(table: ReadableTable, nesting: number): object {
+interface Hop {
+  from: ReadableTable;
+  relation: RelationInfo;
+}
+
+/** Filters lead over two lists at most, and not back. */
+function mayFollow(way: readonly Hop[], hop: Hop): boolean {
+  const { relation } = hop;
+  const last = way.at(-1);
+  if (last?.from === relation.to && last.relation.here === relation.there && last.relation.there === relation.here)
+    return false;
+  const seen = new Set([...way, hop].map((each) => each.from));
+  return !relation.many || (!seen.has(relation.to) && way.filter((each) => each.relation.many).length < 2);
+}
+
+function filterOf(table: ReadableTable, nesting: number, way: readonly Hop[] = []): object {
   const info = infoOf(table);
+  const hops = [...info.relations.values()]
+    .map((relation): Hop => ({ from: table, relation }))
+    .filter((hop) => mayFollow(way, hop));
   const columns = [...info.columns.values()].filter(({ comparable, kind }) => comparable && kind !== "rowNumber");
   return Object.fromEntries(
     some(3, (): [string, unknown] => {
       const what = nesting > 3 ? 9 : random(10);
-      if (what < 2) return [pick(["_and", "_or"]), some(3, () => filterOf(table, nesting + 1))];
-      if (what === 2) return ["_not", filterOf(table, nesting + 1)];
-      if (what < 5 && info.relations.size > 0) {
-        const relation = pick([...info.relations.values()]);
-        return [relation.name, random(12) === 0 ? null : filterOf(relation.to, nesting + 1)];
+      if (what < 2) return [pick(["_and", "_or"]), some(3, () => filterOf(table, nesting + 1, way))];
+      if (what === 2) return ["_not", filterOf(table, nesting + 1, way)];
+      if (what < 5 && hops.length > 0) {
+        const hop = pick(hops);
+        const { name, to } = hop.relation;
+        return [name, random(12) === 0 ? null : filterOf(to, nesting + 1, [...way, hop])];
       }
       const column = pick(columns);
       return [column.name, comparison(table, column)];
