@@ -1,3 +1,4 @@
+import { setImmediate as immediate } from "node:timers/promises";
 import { sql } from "kysely";
 import { type ColumnInfo, infoOf, type ReadableTable, type TableInfo } from "./describe-tables.js";
 import type { ReadDialect, Sql } from "./read-dialect.js";
@@ -131,6 +132,7 @@ async function readBelow(
 
 async function select(reading: Reading, read: Omit<RowsRead, "most" | "ordered">): Promise<StoredRow[]> {
   const { budget } = reading;
+  await takeTurn(reading, read.info);
   // One row more than may be read: its coming says that there are too many.
   const rows = compileRows(reading, { ...read, most: budget.rowsLeft + 1, ordered: true });
   if (rows === null) return [];
@@ -144,10 +146,19 @@ async function select(reading: Reading, read: Omit<RowsRead, "most" | "ordered">
   );
 }
 
+/** Waits until the statements of the same operation that came before have left the event loop to others. */
+async function takeTurn({ budget }: Reading, info: TableInfo): Promise<void> {
+  const { turn } = budget;
+  budget.turn = turn.then(() => immediate());
+  await turn;
+  if (budget.refused) throw refuse(info, "another part of the operation was refused");
+}
+
 async function countRows(
   reading: Reading,
   read: Omit<RowsRead, "most" | "ordered">,
 ): Promise<ReadonlyMap<unknown, number>> {
+  await takeTurn(reading, read.info);
   const rows = compileRows(reading, { ...read, most: null, ordered: false });
   if (rows === null) return new Map();
   const link = sql.ref(`c.${LINK}`);

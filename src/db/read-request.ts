@@ -68,6 +68,10 @@ export interface ReadBudget {
   readonly maxRows: number;
   /** Rows that may still be read, of all tables together. */
   rowsLeft: number;
+  /** When the next statement may be executed: one in each turn of the event loop, so that others are answered meanwhile. */
+  turn: Promise<void>;
+  /** Set when the operation is refused: none of its other parts reads any more. */
+  refused: boolean;
 }
 
 /** All that reading needs: whose rows, from where, how much. */

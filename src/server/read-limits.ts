@@ -13,6 +13,8 @@ export interface ReadLimits {
   maxRowsRead: number;
   /** The estimate of rows above which the operation is refused before it reads any. */
   maxCost: number;
+  /** The SQL statements of the operation: one for each root, and for each relation in its selections. */
+  maxStatements: number;
 }
 
 export const defaultReadLimits: Readonly<ReadLimits> = {
@@ -23,6 +25,8 @@ export const defaultReadLimits: Readonly<ReadLimits> = {
   // About a second of reading and answering with SQLite.
   maxRowsRead: 100_000,
   maxCost: 1_000_000,
+  // Several times what any client's query has; a statement may take as long as a look through a whole table.
+  maxStatements: 100,
 };
 
 /** Rows taken for a list at the root that names no limit: most such lists are short, or found by an id. */
@@ -37,10 +41,12 @@ export class OperationCost {
   readonly limits: Readonly<ReadLimits>;
   readonly budget: ReadBudget;
   #cost = 0;
+  #statements = 0;
 
   constructor(limits: Readonly<ReadLimits>) {
     this.limits = limits;
-    this.budget = { defaultRows: limits.defaultRows, maxRows: limits.maxRows, rowsLeft: limits.maxRowsRead };
+    const { defaultRows, maxRows, maxRowsRead } = limits;
+    this.budget = { defaultRows, maxRows, rowsLeft: maxRowsRead, turn: Promise.resolve(), refused: false };
   }
 
   /**
@@ -51,17 +57,28 @@ export class OperationCost {
     const assumed = parents === null ? ASSUMED_ROOT_ROWS : ASSUMED_INNER_ROWS;
     const rows = (parents ?? 1) * (list === "one" ? 1 : Math.max(0, list.limit ?? assumed));
     this.#cost += STATEMENT_COST + rows;
-    if (this.#cost <= this.limits.maxCost) return rows;
-    throw new MillraceError("INPUT_INVALID", `The query may read more than ${this.limits.maxCost} rows.`, {
-      hint: "Give its lists smaller limits, or ask in several queries.",
-    });
+    this.#statements += 1;
+    const { maxCost, maxStatements } = this.limits;
+    if (this.#cost > maxCost) {
+      const hint = "Give its lists smaller limits, or ask in several queries.";
+      throw this.#refuse(`The query may read more than ${maxCost} rows.`, hint);
+    }
+    if (this.#statements > maxStatements) {
+      const hint = "Ask in several queries.";
+      throw this.#refuse(`The query has more than ${maxStatements} lists, counts and related rows in it.`, hint);
+    }
+    return rows;
   }
 
   /** @throws INPUT_INVALID */
   checkDepth(depth: number): void {
     if (depth <= this.limits.maxDepth) return;
-    throw new MillraceError("INPUT_INVALID", `The query is more than ${this.limits.maxDepth} levels deep.`, {
-      hint: "Ask for the inner rows in a query of their own.",
-    });
+    const message = `The query is more than ${this.limits.maxDepth} levels deep.`;
+    throw this.#refuse(message, "Ask for the inner rows in a query of their own.");
+  }
+
+  #refuse(message: string, hint: string): MillraceError {
+    this.budget.refused = true;
+    return new MillraceError("INPUT_INVALID", message, { hint });
   }
 }

@@ -65,6 +65,34 @@ t.test("a query that may read too much is refused before it reads, all its roots
   await refusal(`{ ${roots.join(" ")} }`);
 });
 
+t.test("a query of too many statements is refused before it reads", async (t) => {
+  const counts = (many: number) =>
+    Array.from({ length: many }, (_, n) => `c${n}: log_aggregate { aggregate { count } }`);
+  t.match(await refusal(`{ ${counts(101).join(" ")} }`), {
+    message: "The query has more than 100 lists, counts and related rows in it.",
+    hint: "Ask in several queries.",
+  });
+  t.equal(world.statements(), 0);
+  const inner = Array.from({ length: 50 }, (_, n) => `t${n}: task_runs(limit: 1) { id } f${n}: flow { id }`);
+  t.match(await refusal(`{ flow_run(limit: 1) { ${inner.join(" ")} } }`), { message: /more than 100 lists/ });
+  t.equal((await world.ask(`{ ${counts(100).join(" ")} }`)).errors, undefined);
+  t.equal(world.statements(), 100);
+});
+
+t.test("others get their turn between the statements of one query", async (t) => {
+  const roots = Array.from({ length: 20 }, (_, n) => `r${n}: flow_run_aggregate { aggregate { count } }`);
+  let turns = 0;
+  let going = true;
+  const count = () => {
+    turns += 1;
+    if (going) setImmediate(count);
+  };
+  setImmediate(count);
+  t.equal((await world.ask(`{ ${roots.join(" ")} }`)).errors, undefined);
+  going = false;
+  t.ok(turns >= 19, `${turns} turns of the event loop for 20 statements`);
+});
+
 t.test("a query that reads too much after all is stopped, all its roots together", async (t) => {
   t.match(await refusal("{ flow_run(limit: 20) { task_runs { id } again: task_runs { id } } }"), {
     message: /"task_run" cannot be answered: it reads more rows than one query may/,
