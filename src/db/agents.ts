@@ -26,13 +26,18 @@ export async function insertAgent(transaction: Transaction, agent: AgentRow): Pr
   await transaction.query.insertInto("agent").values(agent).execute();
 }
 
-/** Notes when agents last asked for work. */
-export function touchAgents(
-  transaction: Transaction,
-  seen: readonly (readonly [agentId: string, at: string])[],
-): Promise<void> {
+/** An agent that asked for work. */
+export interface SeenAgent {
+  tenantId: string;
+  agentId: string;
+  /** When; ISO 8601. */
+  at: string;
+}
+
+/** Notes when agents last asked for work. One that is not the tenant's own is left alone. */
+export function touchAgents(transaction: Transaction, seen: readonly SeenAgent[]): Promise<void> {
   return transaction.runMany(
-    "UPDATE agent SET last_queried = ?1, updated = ?1 WHERE id = ?2",
-    seen.map(([agentId, at]) => [at, agentId]),
+    "UPDATE agent SET last_queried = ?1, updated = ?1 WHERE id = ?2 AND tenant_id = ?3",
+    seen.map(({ tenantId, agentId, at }) => [at, agentId, tenantId]),
   );
 }

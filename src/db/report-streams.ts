@@ -7,9 +7,9 @@ export async function findReportStream(
   streamId: string,
 ): Promise<{ batch: number; answer: string } | undefined> {
   const [row] = await reads.all<{ batch: number; answer: string }>(
-    "SELECT batch, answer FROM report_stream WHERE id = ?1 AND tenant_id = ?2",
-    streamId,
+    "SELECT batch, answer FROM report_stream WHERE tenant_id = ?1 AND id = ?2",
     tenantId,
+    streamId,
   );
   return row;
 }
@@ -29,7 +29,7 @@ export async function writeReportStream(
 ): Promise<boolean> {
   const changes = await transaction.run(
     `INSERT INTO report_stream (id, tenant_id, batch, answer, updated) VALUES (?1, ?2, ?3, ?4, ?5)
-     ON CONFLICT (id) DO UPDATE SET batch = ?3, answer = ?4, updated = ?5 WHERE batch < ?3`,
+     ON CONFLICT (tenant_id, id) DO UPDATE SET batch = ?3, answer = ?4, updated = ?5 WHERE batch < ?3`,
     id,
     tenantId,
     batch,

@@ -9,6 +9,8 @@ import { addTaskRun, type Ledger } from "./ledger.js";
 export interface NewChildren {
   /** The new row in the ledger, or why there can be none. */
   add(flowRun: FlowRunRow, entry: StateReportInput, taskRunId: string): TaskRunRow | Refused;
+  /** Takes back a row whose first state was refused: a task run without any is none. */
+  drop(row: TaskRunRow): void;
 }
 
 /** Looks up, once for a whole batch, what the children in it need: their tasks, and who has their places already. */
@@ -44,6 +46,11 @@ export async function findNewChildren(ledger: Ledger, reports: readonly RunRepor
       if (taken !== undefined) return refused(`${what}: child ${mapIndex} of task "${slug}" is task run ${taken}.`);
       places.set(place, taskRunId);
       return addTaskRun(ledger, { id: taskRunId, flowRunId: flowRun.id, taskId, mapIndex, cacheKey: null });
+    },
+    drop(row) {
+      places.delete(placeOf(row.flow_run_id, row.task_id, row.map_index));
+      ledger.taskRuns.delete(row.id);
+      ledger.newTaskRuns.delete(row);
     },
   };
 }

@@ -1,4 +1,4 @@
-import { touchAgents } from "../db/agents.js";
+import { type SeenAgent, touchAgents } from "../db/agents.js";
 import { touchApiKeys } from "../db/api-keys.js";
 import type { Database } from "../db/database.js";
 
@@ -7,11 +7,12 @@ import type { Database } from "../db/database.js";
  * written by the housekeeping tick; a crash loses a few seconds of it.
  */
 export class Presence {
-  #agents = new Map<string, string>();
+  /** By tenant and agent: an agent's id may be claimed by anybody. */
+  #agents = new Map<string, SeenAgent>();
   #keys = new Map<string, string>();
 
-  agentSeen(agentId: string, at: string): void {
-    this.#agents.set(agentId, at);
+  agentSeen(tenantId: string, agentId: string, at: string): void {
+    this.#agents.set(`${tenantId} ${agentId}`, { tenantId, agentId, at });
   }
 
   keyUsed(keyId: string, at: string): void {
@@ -20,7 +21,7 @@ export class Presence {
 
   async flush(database: Database): Promise<void> {
     if (this.#agents.size === 0 && this.#keys.size === 0) return;
-    const [agents, keys] = [[...this.#agents], [...this.#keys]];
+    const [agents, keys] = [[...this.#agents.values()], [...this.#keys]];
     this.#agents = new Map();
     this.#keys = new Map();
     await database.write(async (transaction) => {

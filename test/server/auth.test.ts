@@ -1,4 +1,7 @@
 import t from "tap";
+import { newId } from "../../src/core/ids.js";
+import { insertApiKey } from "../../src/db/api-keys.js";
+import { hashToken } from "../../src/server/auth.js";
 import { HandClock, mutation, refusalOf, startTestCloud } from "../helpers/server.js";
 
 const clock = new HandClock();
@@ -95,4 +98,51 @@ t.test("rows of another tenant can be neither reached nor changed", async (t) =>
   });
   const create = cloud.ask(mutation("create_flow"), { input: { project_id: theirs, serialized_flow: { name: "f" } } });
   t.match((await create).body.errors, [{ extensions: { code: "PROJECT_NOT_FOUND" } }]);
+});
+
+t.test("two tenants share neither report streams nor agents, though they may name the same", async (t) => {
+  const tenant = "018f0000-0000-7000-8000-00000000000c";
+  const at = new Date(clock.now()).toISOString();
+  await cloud.server.database.write(async (transaction) => {
+    const row = { created: at, updated: at };
+    const { query } = transaction;
+    await query
+      .insertInto("tenant")
+      .values({ ...row, id: tenant, name: "third", slug: "third" })
+      .execute();
+    await insertApiKey(transaction, {
+      ...row,
+      id: newId(),
+      tenant_id: tenant,
+      user_id: newId(),
+      name: "key",
+      key_hash: hashToken("other-token"),
+      scope: "USER",
+      expires_at: null,
+      last_used: null,
+    });
+  });
+  const theirs = { authorization: "Bearer other-token" };
+  const { id: agent_id } = await cloud.call("register_agent", { type: "LocalAgent", name: "mine", labels: [] });
+  const stream_id = newId();
+  const report = (batch: number, headers?: Record<string, string>) =>
+    cloud.call("report_states", { agent_id, stream_id, batch, runs: [] }, headers);
+  await report(1);
+  await report(99, theirs);
+  t.strictSame(await report(2), { refused: [], cancelling: [] });
+
+  const renew = (headers?: Record<string, string>) =>
+    cloud.call("renew_leases", { agent_id, leases: [], lease_ms: 1_000 }, headers);
+  t.match(await refusalOf(renew(theirs)), { code: "INPUT_INVALID", message: `There is no agent "${agent_id}".` });
+  const seenAt = async () => {
+    clock.forward(10_000);
+    await cloud.server.tick();
+    return (await cloud.rows<{ last_queried: string }>("SELECT last_queried FROM agent WHERE id = ?1", agent_id))[0]!
+      .last_queried;
+  };
+  await cloud.call("get_runs_in_queue", { labels: [] }, { ...theirs, "x-prefect-agent-id": agent_id });
+  t.equal(await seenAt(), at, "another tenant's question is not this agent's");
+  const now = new Date(clock.now()).toISOString();
+  await renew();
+  t.equal(await seenAt(), now);
 });

@@ -123,6 +123,15 @@ t.test("children of a mapped task are made when the Cloud first hears of them", 
   t.match(twice.refused, [{ code: "STATE_REFUSED", message: /child 8 of task "b-1" is task run/ }]);
 });
 
+t.test("a child whose first state is refused leaves nothing behind, and may come again", async (t) => {
+  const run = await claimNew();
+  const child = { ...taskState(run, "b-1", "Running", 0), task_run_id: newId(), map_index: 0 };
+  t.match((await agent.report(run, [child])).refused, [{ code: "STATE_REFUSED", message: /not in a running state/ }]);
+  t.strictSame(await cloud.rows("SELECT id FROM task_run WHERE id = ?1", child.task_run_id), []);
+  t.strictSame((await agent.report(run, [flowState("Running"), child])).refused, []);
+  t.match(await taskRunStates(cloud, run.flow_run_id), { "b-1[0]": "Running" });
+});
+
 t.test("a refused state ends its run's part of the batch, and no other run's", async (t) => {
   const [one, two] = [await claimNew(), await claimNew()];
   agent.batch += 1;

@@ -35,7 +35,7 @@ export async function registerAgent(input: RegisterAgentInput, context: RequestC
   };
   return parts.database.write(async (transaction) => {
     const same = await findSameAgent(transaction, agent);
-    if (same) await touchAgents(transaction, [[same.id, now]]);
+    if (same) await touchAgents(transaction, [{ tenantId: caller.tenantId, agentId: same.id, at: now }]);
     else await insertAgent(transaction, agent);
     return { id: same?.id ?? agent.id };
   });
@@ -45,7 +45,7 @@ export async function registerAgent(input: RegisterAgentInput, context: RequestC
 export async function getRunsInQueue(input: GetRunsInQueueInput, context: RequestContext): Promise<RunsInQueuePayload> {
   const { parts, caller, agentId } = context;
   const now = toInstant(parts.clock.now());
-  if (agentId !== null) parts.presence.agentSeen(agentId, now);
+  if (agentId !== null) parts.presence.agentSeen(caller.tenantId, agentId, now);
   const { ids } = await readQueue(parts.database, {
     tenantId: caller.tenantId,
     labels: normalizeLabels(input.labels ?? []),

@@ -54,7 +54,7 @@ function claimOnce(
   return withLedger(parts, { tenantId: caller.tenantId, agentId: input.agent_id }, async (ledger) => {
     const agent = await findAgent(ledger.transaction, caller.tenantId, input.agent_id);
     if (!agent) throw agentUnknown(input.agent_id);
-    parts.presence.agentSeen(agent.id, ledger.now);
+    parts.presence.agentSeen(caller.tenantId, agent.id, ledger.now);
     const { ids, nextDueAt } = await readQueue(ledger.transaction, question);
     if (ids.length === 0) return { runs: [], ended: 0, nextDueAt };
     const expiresAt = toInstant(now + input.lease_ms);

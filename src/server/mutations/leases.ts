@@ -21,7 +21,9 @@ export async function renewLeases(
   { parts, caller }: RequestContext,
 ): Promise<RenewLeasesPayload> {
   checkLeaseMs(input.lease_ms);
-  parts.presence.agentSeen(input.agent_id, toInstant(parts.clock.now()));
+  const agent = await findAgent(parts.database, caller.tenantId, input.agent_id);
+  if (!agent) throw agentUnknown(input.agent_id);
+  parts.presence.agentSeen(caller.tenantId, agent.id, toInstant(parts.clock.now()));
   if (input.leases.length === 0) return { lost: [], cancelling: [] };
   return withLedger(parts, { tenantId: caller.tenantId, agentId: input.agent_id }, async (ledger) => {
     const expiresAt = toInstant(parts.clock.now() + input.lease_ms);

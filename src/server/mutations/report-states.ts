@@ -57,13 +57,14 @@ async function answerAgain(input: ReportStatesInput, { parts, caller }: RequestC
 }
 
 function batchPassed({ stream_id, batch }: ReportStatesInput, taken: number | undefined): MillraceError {
-  const message =
-    taken === undefined
-      ? `Stream ${stream_id} is not this caller's.`
-      : `Batch ${batch} of stream ${stream_id} came after batch ${taken} of it was taken.`;
-  return new MillraceError("INPUT_INVALID", message, {
-    hint: "Number a stream's batches upwards, and send one at a time.",
-  });
+  const later = taken === undefined ? "a later one" : `batch ${taken}`;
+  return new MillraceError(
+    "INPUT_INVALID",
+    `Batch ${batch} of stream ${stream_id} came after ${later} of it was taken.`,
+    {
+      hint: "Number a stream's batches upwards, and send one at a time.",
+    },
+  );
 }
 
 async function takeReports(ledger: Ledger, input: ReportStatesInput): Promise<RefusedReport[]> {
@@ -131,7 +132,8 @@ function takeTaskRunState(
   taskRunId: string,
   children: NewChildren,
 ): Refused | null {
-  const run = ledger.taskRuns.get(taskRunId) ?? children.add(flowRun, entry, taskRunId);
+  const known = ledger.taskRuns.get(taskRunId);
+  const run = known ?? children.add(flowRun, entry, taskRunId);
   if ("code" in run) return run;
   if (run.flow_run_id !== flowRun.id) {
     return {
@@ -139,7 +141,9 @@ function takeTaskRunState(
       message: `Task run ${taskRunId} belongs to flow run ${run.flow_run_id}, not to ${flowRun.id}.`,
     };
   }
-  return moveTaskRun(ledger, flowRun, run, entry);
+  const refused = moveTaskRun(ledger, flowRun, run, entry);
+  if (refused && !known) children.drop(run);
+  return refused;
 }
 
 /** The runs that this agent is to stop, as this transaction leaves them. */
