@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { MillraceError } from "../core/errors.js";
@@ -19,14 +19,14 @@ export interface DatabaseOptions {
 }
 
 /**
- * Opens the Cloud's database, makes the file and its folder where there are none, and brings its tables up to date.
+ * Opens the Cloud's database, makes the file and its folder (both for this user alone) where there are none, and brings its tables up to date.
  * @param place A path, or a `file:` URL.
  * @throws DATABASE_FAILED, DATABASE_TOO_NEW
  */
 export function openDatabase(place: string, options: DatabaseOptions = {}): Database {
   const path = toPath(place);
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   } catch (error) {
     throw new MillraceError(
       "DATABASE_FAILED",
@@ -37,6 +37,7 @@ export function openDatabase(place: string, options: DatabaseOptions = {}): Data
       },
     );
   }
+  makePrivateFile(path);
   const writer = new SqliteConnection(path, options);
   try {
     migrate(writer);
@@ -44,6 +45,15 @@ export function openDatabase(place: string, options: DatabaseOptions = {}): Data
   } catch (error) {
     writer.close();
     throw error;
+  }
+}
+
+/** Parameters and results may be secret: what SQLite makes beside the file has the file's own mode. One that is there keeps its mode. */
+function makePrivateFile(path: string): void {
+  try {
+    closeSync(openSync(path, "ax", 0o600));
+  } catch {
+    // It is there, or cannot be made: SQLite finds out which, and says so.
   }
 }
 

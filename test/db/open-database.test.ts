@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import t from "tap";
@@ -14,6 +14,25 @@ t.test("a database is made where there is none, with its folders, by path or by 
   t.strictSame(await again.read.selectFrom("flow_run").selectAll().execute(), []);
   await again.close();
 });
+
+t.test(
+  "what is made is for this user alone; what was there keeps its mode",
+  { skip: process.platform === "win32" },
+  async (t) => {
+    const folder = t.testdir({ shared: { "old.db": "" } });
+    const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8);
+    const path = join(folder, "a", "b", "millrace.db");
+    const database = openDatabase(path);
+    await database.write((transaction) => transaction.run("DELETE FROM log"));
+    for (const made of [path, `${path}-wal`, `${path}-shm`]) t.equal(modeOf(made), "600", made);
+    for (const made of [join(folder, "a"), join(folder, "a", "b")]) t.equal(modeOf(made), "700", made);
+    await database.close();
+    const old = join(folder, "shared", "old.db");
+    chmodSync(old, 0o664);
+    await openDatabase(old).close();
+    t.equal(modeOf(old), "664");
+  },
+);
 
 t.test("the file is in WAL mode, commits are as durable as asked for, and foreign keys hold", async (t) => {
   const path = join(t.testdir(), "millrace.db");
