@@ -80,7 +80,7 @@ export type ErrorCode = keyof typeof errorCodes;
 const brand = Symbol.for("millrace.error");
 /** Where this package's own code stands: compiled, and as source maps name it. */
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
-const OWN_PLACES = ["dist", "src", "workers"].map((folder) => join(ROOT, folder, sep));
+const OWN_PLACES = ["dist/src", "dist/workers", "src", "workers"].map((folder) => join(ROOT, folder, sep));
 
 /** What an error carries besides its message. */
 export interface ErrorFacts {
@@ -117,10 +117,11 @@ export class MillraceError extends Error {
 }
 Object.defineProperty(MillraceError.prototype, "name", { value: "MillraceError" });
 
-/** Frames that are neither Millrace's nor Node's: those say nothing about what to do, unless Millrace itself is at fault. */
+/** The author's frames; all of them when there are no others, or when Millrace itself is at fault. */
 function framesOf(stack: string, code: ErrorCode): string[] {
   const frames = stack.split("\n").filter(isFrame);
-  return code === "INTERNAL" ? frames : frames.filter(isAuthors);
+  const own = code === "INTERNAL" ? [] : frames.filter(isAuthors);
+  return own.length > 0 ? own : frames;
 }
 
 /** An error's stack as its author wants to read it: without the frames of Millrace and Node. */
