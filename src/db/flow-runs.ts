@@ -1,6 +1,7 @@
 import type { Selectable } from "kysely";
 import type { Reads, Transaction } from "./database.js";
 import { insertSql, listOf, updateSql, valuesOf } from "./sql.js";
+import { STATE_COLUMNS } from "./state-columns.js";
 import type { FlowRunTable } from "./tables.js";
 
 export type NewFlowRunRow = Selectable<FlowRunTable>;
@@ -13,17 +14,7 @@ export type FlowRunRow = Omit<NewFlowRunRow, Given>;
 
 /** What a change of state, a claim or a lease may change. */
 const CHANGING = [
-  "updated",
-  "version",
-  "heartbeat",
-  "start_time",
-  "end_time",
-  "state",
-  "state_timestamp",
-  "state_message",
-  "state_result",
-  "state_start_time",
-  "serialized_state",
+  ...STATE_COLUMNS,
   "agent_id",
   "lease_agent_id",
   "lease_expires_at",

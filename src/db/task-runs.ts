@@ -2,23 +2,11 @@ import type { Selectable } from "kysely";
 import { isTerminal, stateTypes } from "../core/state.js";
 import type { Reads, Transaction } from "./database.js";
 import { insertSql, listOf, updateSql, valuesOf } from "./sql.js";
+import { STATE_COLUMNS } from "./state-columns.js";
 import type { TaskRunTable } from "./tables.js";
 
 export type TaskRunRow = Selectable<TaskRunTable>;
 
-const CHANGING = [
-  "updated",
-  "version",
-  "heartbeat",
-  "start_time",
-  "end_time",
-  "state",
-  "state_timestamp",
-  "state_message",
-  "state_result",
-  "state_start_time",
-  "serialized_state",
-] as const satisfies (keyof TaskRunRow)[];
 const FIXED = [
   "id",
   "created",
@@ -29,9 +17,9 @@ const FIXED = [
   "name",
   "cache_key",
 ] as const satisfies (keyof TaskRunRow)[];
-const ALL = [...FIXED, ...CHANGING];
+const ALL = [...FIXED, ...STATE_COLUMNS];
 const INSERT = insertSql("task_run", ALL);
-const UPDATE = updateSql("task_run", CHANGING, "id");
+const UPDATE = updateSql("task_run", STATE_COLUMNS, "id");
 
 /** Up to so many, rows are looked up one by one: a list costs as much as two look-ups before it finds any. */
 const MAX_SINGLE_LOOK_UPS = 4;
@@ -109,6 +97,6 @@ export function insertTaskRuns(transaction: Transaction, rows: readonly TaskRunR
 export function writeTaskRuns(transaction: Transaction, rows: readonly TaskRunRow[]): Promise<void> {
   return transaction.runMany(
     UPDATE,
-    rows.map((row) => [...valuesOf(row, CHANGING), row.id]),
+    rows.map((row) => [...valuesOf(row, STATE_COLUMNS), row.id]),
   );
 }
