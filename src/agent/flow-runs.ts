@@ -10,7 +10,7 @@ import { isAway, isTrouble, whatIsWrong } from "./away.js";
 import { awayWaitMs } from "./back-off.js";
 import { cancelRun, type EndPorts, failRun, releaseRun } from "./end-run.js";
 import type { FlowAtHand, FlowCache } from "./flow-cache.js";
-import { FlowRunHost } from "./run-host.js";
+import { type AnswerQuestion, FlowRunHost } from "./run-host.js";
 
 /** A thread that has not answered so long after the run's final state was accepted is kept busy by what the run left behind. */
 const RETURN_MS = 5_000;
@@ -20,6 +20,7 @@ export interface FlowRunPorts extends EndPorts {
   flows: FlowCache;
   /** Undefined: run on this very thread. */
   pool: ThreadPool | undefined;
+  answer: AnswerQuestion;
   /** How long a cancelled run may take to end by itself. */
   cancelGraceMs: number;
 }
@@ -40,7 +41,7 @@ export function startFlowRun(run: ClaimedRun, ports: FlowRunPorts): ActiveRun {
   const hard = new AbortController();
   let grace: NodeJS.Timeout | undefined;
   let returning: NodeJS.Timeout | undefined;
-  const host = new FlowRunHost(run, ports.stream, () => {
+  const host = new FlowRunHost(run, ports.stream, ports.answer, () => {
     returning = setTimeout(() => {
       hard.abort(
         new MillraceError("RUN_STOPPED", `The thread did not return within ${RETURN_MS} ms of the run's end.`),
@@ -160,6 +161,8 @@ function endOf(reply: RunReply, flow: FlowAtHand, host: FlowRunHost): Error | un
     );
   }
   if (reply.outcome === "broken off") return fromFailure(reply.failure);
+  if (reply.outcome === "waiting")
+    return new MillraceError("WORKER_PROTOCOL", "The worker thread gave back a run that waits, and was not asked to.");
   return reply.lists ? explainTaskIds(reply.lists, flow, reply.failure) : fromFailure(reply.failure);
 }
 

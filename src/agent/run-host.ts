@@ -3,7 +3,7 @@ import type { FailureRecord } from "../codec/failure.js";
 import { toFailure } from "../codec/failure.js";
 import { MillraceError } from "../core/errors.js";
 import { isStateType, isTerminal, type StateType } from "../core/state.js";
-import type { ReportEntry, RunHost, RunReport } from "../threads/messages.js";
+import type { HostAnswer, HostQuestion, ReportEntry, RunHost, RunReport } from "../threads/messages.js";
 import type { ReportStream } from "./report-stream.js";
 
 /** A task run as the last accepted report left it. */
@@ -14,6 +14,9 @@ export interface SeenTaskRun {
   version: number;
   type: StateType | null;
 }
+
+/** Finds the answer to a run's question, with the agent's own rights; the run sees nothing but the answer. @throws why there is none */
+export type AnswerQuestion = (question: HostQuestion, lease: Lease) => Promise<unknown>;
 
 /**
  * One run's capability: reports go out under this run's lease and no other. It also remembers what was accepted, so that
@@ -31,8 +34,11 @@ export class FlowRunHost implements RunHost {
   #acceptedState: string | null = null;
   #closed: FailureRecord | undefined;
 
+  readonly #answer: AnswerQuestion;
+
   /** @param onEnded Told once, when the Cloud has accepted the flow run's final state. */
-  constructor(run: ClaimedRun, stream: ReportStream, onEnded: () => void = () => {}) {
+  constructor(run: ClaimedRun, stream: ReportStream, answer: AnswerQuestion, onEnded: () => void = () => {}) {
+    this.#answer = answer;
     this.#onEnded = onEnded;
     this.lease = { flowRunId: run.flowRunId, fence: run.fence };
     this.#stream = stream;
@@ -78,6 +84,14 @@ export class FlowRunHost implements RunHost {
       if (this.hasEnded) this.#onEnded();
     }
     return null;
+  }
+
+  ask(question: HostQuestion): Promise<HostAnswer> {
+    if (this.#closed) return Promise.resolve({ failure: this.#closed });
+    return this.#answer(question, this.lease).then(
+      (answer) => ({ answer }),
+      (error: unknown) => ({ failure: toFailure(error) }),
+    );
   }
 
   stopped(): Promise<FailureRecord> {

@@ -22,21 +22,58 @@ const isTrigger = (value: unknown): boolean =>
   "check" in value &&
   typeof value.check === "function";
 
+const isOneOfKind = (value: unknown): boolean => typeof value === "object" && value !== null && "kind" in value;
+const isFunction = (value: unknown): boolean => typeof value === "function";
+const isPlace = (value: unknown): boolean => isWord(value) || isFunction(value);
+const isHandlers = (value: unknown): boolean => Array.isArray(value) && value.every(isFunction);
+const isDelay = (value: unknown): boolean =>
+  isSpan(value) || (Array.isArray(value) && value.length > 0 && value.every(isSpan));
+const isAtLeast = (least: number) => (value: unknown) => typeof value === "number" && value >= least;
+
 const spanText = `milliseconds, at most ${MAX_TIMER_MS} (24.8 days)`;
 
 /** One row for each option, so that an option without a check does not compile. */
 const taskChecks: Record<keyof TaskOptions, Check> = {
   retries: ["a whole number of 0 or more", isCount],
-  retryDelayMs: [`0 or more ${spanText}`, isSpan],
+  retryDelayMs: [`0 or more ${spanText}, or a list of them`, isDelay],
+  retryBackoff: ["a number of 1 or more", isAtLeast(1)],
+  maxRetryDelayMs: [`0 or more ${spanText}`, isSpan],
+  retryJitter: ["a number from 0 to 1", (value) => isAtLeast(0)(value) && Number(value) <= 1],
+  retryOn: [
+    "a list of error classes, or a function",
+    (value) => isFunction(value) || (Array.isArray(value) && value.length > 0 && value.every(isFunction)),
+  ],
   timeoutMs: [`more than 0 ${spanText}`, (value) => isSpan(value) && value !== 0],
   tags: ["a list of words that are not empty", isWords],
   slug: ["a word that is not empty", isWord],
   trigger: ["one of `triggers`, or { name, check }", isTrigger],
   skipOnUpstreamSkip: ["true or false", isTruth],
+  cacheForMs: ["a number of milliseconds, more than 0", (value) => isAtLeast(0)(value) && value !== 0],
+  cacheValidator: [
+    "one of `cacheValidators`, or { name, isValid }",
+    (value) => typeof value === "object" && value !== null && "isValid" in value && isFunction(value.isValid),
+  ],
+  cacheKey: ["a word that is not empty", isWord],
+  target: ["a template that is not empty, or a function", isPlace],
+  result: ["one of `results`", isOneOfKind],
+  checkpoint: ["true or false", isTruth],
+  taskRunName: ["a template that is not empty, or a function", isPlace],
+  stateHandlers: ["a list of functions", isHandlers],
+  onFailure: ["a function", isFunction],
+  logPrints: ["true or false", isTruth],
 };
 
 const flowChecks: Record<keyof FlowOptions, Check> = {
   description: ["text", (value) => typeof value === "string"],
+  schedule: [
+    "one of `schedules`",
+    (value) => typeof value === "object" && value !== null && "clocks" in value && Array.isArray(value.clocks),
+  ],
+  executor: ["one of `executors`", isOneOfKind],
+  result: ["one of `results`", isOneOfKind],
+  stateHandlers: ["a list of functions", isHandlers],
+  onFailure: ["a function", isFunction],
+  terminalStateHandler: ["a function", isFunction],
   external: ["a list of package names", isWords],
   freshThread: ["true or false", isTruth],
   maxHeapMb: [

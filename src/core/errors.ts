@@ -35,6 +35,7 @@ export const errorCodes = {
   SAVED_FLOW_VERSION: "The saved flow was written in a format that this version does not read.",
   VALUE_NOT_SERIALIZABLE: "A value cannot leave the thread it was made in.",
   VALUE_CORRUPT: "The bytes are not a whole value.",
+  SECRET_NOT_FOUND: "A secret that a task asks for is not there.",
   RESULT_NOT_FOUND: "The result of a finished task is not where its state says.",
   STORAGE_FAILED: "The storage could not be read or written.",
   // The Cloud, as its clients see it

@@ -1,5 +1,10 @@
+import type { ExecutorOptions } from "./executor.js";
 import type { ParameterOptions } from "./parameter.js";
 import type { Reference } from "./reference.js";
+import type { ResultOptions } from "./result-options.js";
+import type { Schedule } from "./schedule.js";
+import type { State } from "./state.js";
+import type { StateHandler } from "./state-handler.js";
 import type { TaskFunction, TaskOptions } from "./task.js";
 
 /**
@@ -28,6 +33,21 @@ export interface FlowOptions {
   freshThread?: boolean;
   /** The most V8 heap a run's thread may use, in MiB. It does not cover Buffers. Default: V8's own. */
   maxHeapMb?: number;
+  /** When runs are made without anybody asking; see `schedules`. */
+  schedule?: Schedule;
+  /** Where the tasks of a run run. Default `executors.concurrent()`. */
+  executor?: ExecutorOptions;
+  /** Where and how its tasks' results are kept; see `results`. */
+  result?: ResultOptions;
+  /** Told of every move of the flow run, in this order. */
+  stateHandlers?: readonly StateHandler[];
+  /** Told when a run has failed. */
+  onFailure?: StateHandler;
+  /** Has the last word on a run's final state, given the reference tasks' states. */
+  terminalStateHandler?: (
+    state: State,
+    referenceStates: readonly State[],
+  ) => State | undefined | Promise<State | undefined>;
 }
 
 /** A task at its place in one flow. */

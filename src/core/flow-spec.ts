@@ -85,7 +85,7 @@ function toTaskSpec(flowTask: FlowTask): TaskSpec {
     kind: flowTask.kind,
     tags: [...(options.tags ?? [])].sort(),
     retries: options.retries ?? 0,
-    retryDelayMs: options.retryDelayMs ?? 0,
+    retryDelayMs: firstOf(options.retryDelayMs),
     timeoutMs: options.timeoutMs ?? null,
     trigger: options.trigger?.name ?? "all_successful",
     skipOnUpstreamSkip: options.skipOnUpstreamSkip ?? true,
@@ -93,6 +93,11 @@ function toTaskSpec(flowTask: FlowTask): TaskSpec {
     bodyHash: sha256(flowTask.fn ? String(flowTask.fn) : (flowTask.parameter?.schema?.["~standard"].vendor ?? "")),
     constantsHash: sha256(stableText(flowTask.kind === "parameter" ? flowTask.parameter?.default : flowTask.args)),
   };
+}
+
+/** The wait before the first retry: what the Cloud shows. */
+function firstOf(delay: number | readonly number[] | undefined): number {
+  return (typeof delay === "number" ? delay : delay?.[0]) ?? 0;
 }
 
 /**

@@ -37,6 +37,7 @@ export interface ResultRecord {
     | "GCSResult"
     | "AzureResult"
     | "ConstantResult"
+    | "SecretResult"
     | "CustomResult"
     | "Result";
   location: string | null;
@@ -57,6 +58,12 @@ export interface State {
   /** Mapped: the number of children. */
   mapCount?: number;
   result?: ResultRecord;
+  /** Cached: until when it stands, ISO 8601; null: for ever. */
+  cacheExpiresAt?: string | null;
+  /** Cached: a hash for each argument, by its place. */
+  inputHashes?: Record<string, string>;
+  /** Cached: the parameters of the run that made the result; plain JSON. */
+  cachedParameters?: Record<string, unknown>;
   /** Submitted, Queued, ClientFailed: the state underneath. */
   wrapped?: State;
   /** Plain JSON for people and clients, for instance `{ tags, error: { code, hint } }`. */

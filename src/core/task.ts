@@ -1,7 +1,10 @@
 import { currentBuild } from "./building.js";
+import type { CacheValidator } from "./cache-validator.js";
 import { checkTaskOptions } from "./check-options.js";
 import { MillraceError } from "./errors.js";
 import type { Input, MapInput, MappedRef, Ref } from "./reference.js";
+import type { Location, LocationNames, ResultOptions } from "./result-options.js";
+import type { StateHandler } from "./state-handler.js";
 import type { Trigger } from "./trigger.js";
 
 // biome-ignore lint/suspicious/noExplicitAny: a task may take anything; the public signature of task() keeps the types.
@@ -11,9 +14,20 @@ export type TaskFunction = (...args: any[]) => unknown;
 export interface TaskOptions {
   /** How often the task is run again after it failed. Default 0. */
   retries?: number;
-  /** How long to wait before it is run again, in milliseconds. Default 0. */
-  retryDelayMs?: number;
-  /** How long one try may take, in milliseconds; then its AbortSignal fires and it ends TimedOut. Default: no limit. */
+  /** How long to wait before it is run again, in milliseconds; a list gives each retry its own, the last one for all further. Default 0. */
+  retryDelayMs?: number | readonly number[];
+  /** Each retry waits this many times as long as the one before. Default 1: always the same. */
+  retryBackoff?: number;
+  /** No retry waits longer, in milliseconds. Default: a day. */
+  maxRetryDelayMs?: number;
+  /** Spreads the wait at random by this part of it, up or down, so that many tasks do not come back at once: 0.2 is ± 20 %. Default 0. */
+  retryJitter?: number;
+  /** Which errors are worth a retry: classes, or a question. Default: all. */
+  retryOn?: readonly ErrorClass[] | ((error: unknown) => boolean);
+  /**
+   * How long one try may take, in milliseconds; then its AbortSignal fires and it ends TimedOut. Code that goes on all the
+   * same, a busy loop too, is ended with its thread. Default: no limit.
+   */
   timeoutMs?: number;
   /** Words for people and limits; they are part of the task's slug. */
   tags?: readonly string[];
@@ -23,7 +37,31 @@ export interface TaskOptions {
   trigger?: Trigger;
   /** Is it skipped when an upstream was skipped? Default true. */
   skipOnUpstreamSkip?: boolean;
+  /** How long a result may stand for running the task again, in milliseconds. Default: not at all. */
+  cacheForMs?: number;
+  /** Decides whether a cached result fits. Default `cacheValidators.durationOnly`. */
+  cacheValidator?: CacheValidator;
+  /** Tasks with the same key share their cached results, across flows too. Default: the task of this flow alone. */
+  cacheKey?: string;
+  /** Where the result is kept; when something lies there already, the task ends Cached and does not run. */
+  target?: Location;
+  /** Where and how the result is kept. Default: the flow's. */
+  result?: ResultOptions;
+  /** False keeps the result in memory only: a run that resumes elsewhere runs the task again. Default true. */
+  checkpoint?: boolean;
+  /** The task run's name, a template or a function as for a result's location. Default: the task's name. */
+  taskRunName?: string | ((names: LocationNames) => string);
+  /** Told of every move of its runs, in this order. */
+  stateHandlers?: readonly StateHandler[];
+  /** Told when a run has failed for good. */
+  onFailure?: StateHandler;
+  /** Copies what the function prints with `console` to the run's log. Default false. */
+  logPrints?: boolean;
 }
+
+/** A class of errors, for `instanceof`. */
+// biome-ignore lint/suspicious/noExplicitAny: a constructor may take anything.
+export type ErrorClass = abstract new (...args: any[]) => unknown;
 
 /** A task: called inside a flow's build function it takes its place in that flow. */
 export interface Task<Args extends readonly unknown[], Result, Fn = (...args: Args) => Result | Promise<Result>> {

@@ -57,7 +57,7 @@ export function triggerPasses({ task, upstream, at }: GateView): State | undefin
   const trigger = task.options.trigger ?? triggers.allSuccessful;
   if (trigger === triggers.allSuccessful && shared.allSuccessful && own.every(isSuccessful)) return undefined;
   try {
-    const verdict = trigger.check(own.length === 0 ? shared.states : [...shared.states, ...own]);
+    const verdict = trigger.check(own.length === 0 ? shared.states : [...shared.states, ...own], { resumed: false });
     if (verdict === true) return undefined;
     return makeState("TriggerFailed", `Trigger was "${trigger.name}" but ${verdict}.`, { at });
   } catch (error) {
@@ -68,7 +68,8 @@ export function triggerPasses({ task, upstream, at }: GateView): State | undefin
 
 /** A failed try that may be repeated becomes Retrying. */
 export function retryLeft(state: State, { task, runCount, now, at }: GateView): State {
-  const { retries = 0, retryDelayMs = 0 } = task.options;
+  const { retries = 0 } = task.options;
+  const retryDelayMs = typeof task.options.retryDelayMs === "number" ? task.options.retryDelayMs : 0;
   if (!isFailed(state) || runCount > retries) return state;
   return makeState("Retrying", `Retrying Task (after attempt ${runCount} of ${retries + 1})`, {
     at,

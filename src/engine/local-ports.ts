@@ -1,7 +1,8 @@
 import type { LogLine } from "../core/context.js";
 import { MillraceError } from "../core/errors.js";
 import type { ResultRecord, State } from "../core/state.js";
-import type { Clock, EnginePorts, Reporter, ResultStore } from "./ports.js";
+import { inlineExecutor } from "./executors.js";
+import type { CacheIndex, Clock, EnginePorts, Reporter, ResultStore, SecretSource } from "./ports.js";
 
 /** Options of {@link localPorts}; all of them optional. */
 export interface LocalPortsOptions {
@@ -25,6 +26,10 @@ export function localPorts(options: LocalPortsOptions = {}): EnginePorts {
     reporter: localReporter(options),
     results: memoryResults(),
     clock: systemClock,
+    executor: inlineExecutor(Number.POSITIVE_INFINITY),
+    caches: memoryCaches(),
+    secrets: noSecrets,
+    maxWaitMs: Number.POSITIVE_INFINITY,
     signal: options.signal ?? new AbortController().signal,
   };
 }
@@ -73,8 +78,26 @@ function memoryResults(): ResultStore {
       if (location !== null && values.has(location)) return values.get(location);
       throw new MillraceError("RESULT_NOT_FOUND", `No result was kept under "${location}".`);
     },
+    async find(target) {
+      return values.has(target) ? { type: "Result", location: target } : undefined;
+    },
   };
 }
+
+function memoryCaches(): CacheIndex {
+  const states = new Map<string, State[]>();
+  const keyOf = ({ taskSlug, cacheKey }: { taskSlug: string; cacheKey: string | undefined }) => cacheKey ?? taskSlug;
+  return {
+    candidates: async (of) => states.get(keyOf(of)) ?? [],
+    add: (of, state) => void states.set(keyOf(of), [state, ...(states.get(keyOf(of)) ?? [])]),
+  };
+}
+
+const noSecrets: SecretSource = {
+  read: async (name) => {
+    throw new MillraceError("SECRET_NOT_FOUND", `There is no secret "${name}".`);
+  },
+};
 
 /** The machine's clock. A wait may be of any length. */
 export const systemClock: Clock = {

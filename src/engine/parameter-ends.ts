@@ -1,6 +1,7 @@
 import { makeState, type State } from "../core/state.js";
 import { failedToStore } from "./failed-state.js";
 import type { ResolvedParameters } from "./parameters.js";
+import { placeOf } from "./result-place.js";
 import type { TaskRun } from "./task-run.js";
 import type { Surroundings } from "./task-runner.js";
 
@@ -20,14 +21,13 @@ export function parameterEnds(
   parameters: ResolvedParameters,
   around: Surroundings,
 ): Promise<ParameterEnd[]> {
-  const { ports, run: flowRun, timestamps } = around;
+  const { ports, timestamps } = around;
   const end = async (run: TaskRun): Promise<ParameterEnd> => {
     const { name } = run.plan.task;
     const value = parameters.values[name];
     if (run.done) return { run, state: undefined, value };
-    const of = { flowRunId: flowRun.flowRunId, taskRunId: run.taskRunId };
     try {
-      const result = await ports.results.write(parameters.given[name], of);
+      const result = await ports.results.write(parameters.given[name], placeOf(run, around));
       const at = timestamps.now();
       return { run, state: makeState("Success", "Task run succeeded.", result ? { at, result } : { at }), value };
     } catch (error) {

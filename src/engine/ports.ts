@@ -1,4 +1,6 @@
 import type { LogLine } from "../core/context.js";
+import type { Executor } from "../core/executor.js";
+import type { LocationNames, ResultOptions } from "../core/result-options.js";
 import type { ResultRecord, State } from "../core/state.js";
 
 /**
@@ -9,6 +11,14 @@ export interface EnginePorts {
   readonly reporter: Reporter;
   readonly results: ResultStore;
   readonly clock: Clock;
+  readonly executor: Executor;
+  readonly caches: CacheIndex;
+  readonly secrets: SecretSource;
+  /**
+   * How long a task run may wait for its time in this process, in milliseconds, while nothing else is left to do; the run
+   * is handed back when it would take longer, or waits for someone. Infinity: it waits here.
+   */
+  readonly maxWaitMs: number;
   /** Aborted when the run must end; `signal.reason` is a MillraceError: RUN_CANCELLED, RUN_LEASE_LOST, RUN_STOPPED. */
   readonly signal: AbortSignal;
 }
@@ -39,12 +49,37 @@ export interface FlowRunChange {
   state: State;
 }
 
+/** Whose result it is. */
+export interface ResultPlace {
+  readonly flowRunId: string;
+  readonly taskRunId: string;
+  /** The author's choice, the task's before the flow's; undefined: the store's default. */
+  readonly options: ResultOptions | undefined;
+  /** For templates of locations; asked only when there is one. */
+  readonly names: () => LocationNames;
+}
+
 /** Where a task's result goes so that a later run can read it. */
 export interface ResultStore {
   /** Undefined values have no result. @throws VALUE_NOT_SERIALIZABLE naming the path inside the value */
-  write(value: unknown, of: { flowRunId: string; taskRunId: string }): Promise<ResultRecord | undefined>;
+  write(value: unknown, place: ResultPlace): Promise<ResultRecord | undefined>;
   /** @throws RESULT_NOT_FOUND */
   read(result: ResultRecord): Promise<unknown>;
+  /** The record of what lies at a task's target already, or undefined when nothing does. @throws STORAGE_FAILED */
+  find(target: string, place: ResultPlace): Promise<ResultRecord | undefined>;
+}
+
+/** Finds earlier results that may stand for running a task. */
+export interface CacheIndex {
+  /** Cached states of the task, or of all tasks with its cache key, the newest first, 100 at most. */
+  candidates(of: { taskSlug: string; cacheKey: string | undefined; sinceAt: string }): Promise<readonly State[]>;
+  /** Told of each Cached state; a Cloud knows it from the report already. */
+  add(of: { taskSlug: string; cacheKey: string | undefined }, state: State): void;
+}
+
+export interface SecretSource {
+  /** @throws SECRET_NOT_FOUND */
+  read(name: string): Promise<unknown>;
 }
 
 export interface Clock {

@@ -1,5 +1,5 @@
 import { toFailure } from "../codec/failure.js";
-import { inTaskContext, type Logger, type TaskContext } from "../core/context.js";
+import type { Logger, TaskContext } from "../core/context.js";
 import { authorStack, MillraceError } from "../core/errors.js";
 import type { FlowDefinition } from "../core/flow-definition.js";
 import { isFailed, makeState, type State } from "../core/state.js";
@@ -8,6 +8,7 @@ import { fillArguments, type ReadReference } from "./fill-arguments.js";
 import { type GateView, gatesAfterRunning, gatesBeforeMapping, gatesBeforeRunning, passGates } from "./gates.js";
 import { makeLogger } from "./logger.js";
 import type { EnginePorts, EngineRun } from "./ports.js";
+import { placeOf } from "./result-place.js";
 import type { TaskRun } from "./task-run.js";
 import { TaskSignal } from "./task-signal.js";
 import { type Settled, settle, settleInTime } from "./timeout.js";
@@ -73,12 +74,17 @@ export function cancelled(at: string): State {
   return makeState("Cancelled", "The flow run was cancelled.", { at });
 }
 
+const NEVER = new AbortController().signal;
+
 async function callFunction(run: TaskRun, around: Surroundings): Promise<Settled> {
   const signal = new TaskSignal();
   run.signal = signal;
   const { fn, options } = run.plan.task;
   const context = new RunningTaskContext(run, signal, around);
-  const call = () => inTaskContext(context, () => fn!(...fillArguments(run, around.tasks, around.readReference)));
+  const { executor } = around.ports;
+  const hardStop = NEVER;
+  const call = () =>
+    executor.call({ fn: fn!, args: fillArguments(run, around.tasks, around.readReference), context, hardStop });
   if (options.timeoutMs === undefined) return settle(call);
   const settled = await settleInTime(call, options.timeoutMs, around.ports.clock);
   if (settled.kind === "timed out") signal.abort(timeoutError(run));
@@ -88,8 +94,7 @@ async function callFunction(run: TaskRun, around: Surroundings): Promise<Settled
 async function storeValue(run: TaskRun, value: unknown, around: Surroundings): Promise<TryEnd> {
   const { ports, timestamps } = around;
   try {
-    const of = { flowRunId: around.run.flowRunId, taskRunId: run.taskRunId };
-    const result = value === undefined ? undefined : await ports.results.write(value, of);
+    const result = value === undefined ? undefined : await ports.results.write(value, placeOf(run, around));
     const at = timestamps.now();
     return { state: makeState("Success", "Task run succeeded.", result ? { at, result } : { at }), value };
   } catch (error) {

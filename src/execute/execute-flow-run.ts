@@ -1,12 +1,14 @@
 import { fromFailure, toFailure } from "../codec/failure.js";
 import { fromWireState } from "../codec/state-json.js";
 import { MillraceError } from "../core/errors.js";
+import { inlineExecutor } from "../engine/executors.js";
 import { runFlowToState } from "../engine/flow-runner.js";
 import { systemClock } from "../engine/local-ports.js";
 import type { EngineRun } from "../engine/ports.js";
 import { resultStore } from "../storage/results.js";
 import type { RunHost, RunReply, RunRequest } from "../threads/messages.js";
 import { checkTaskIds } from "./check-task-ids.js";
+import { hostCaches, hostSecrets } from "./host-answers.js";
 import { type LoadedFlow, loadSavedFlow } from "./load-saved-flow.js";
 import { StateStream } from "./state-stream.js";
 
@@ -55,6 +57,10 @@ async function runToItsEnd(request: RunRequest, { flow }: LoadedFlow, host: RunH
       reporter: stream,
       results: resultStore(),
       clock: systemClock,
+      executor: inlineExecutor(Number.POSITIVE_INFINITY),
+      caches: hostCaches(host),
+      secrets: hostSecrets(host),
+      maxWaitMs: Number.POSITIVE_INFINITY,
       signal: stop.signal,
     });
     await stream.flushed();

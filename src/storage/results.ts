@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { isAbsolute, join, relative, resolve } from "node:path";
 import { asInlineJson } from "../codec/inline-json.js";
 import { decodeValue, encodeValue } from "../codec/value.js";
@@ -23,6 +23,7 @@ export interface ResultStore {
   write(value: unknown, of: { flowRunId: string; taskRunId: string }): Promise<ResultRecord | undefined>;
   /** @throws RESULT_NOT_FOUND, VALUE_CORRUPT */
   read(result: ResultRecord): Promise<unknown>;
+  find(target: string): Promise<ResultRecord | undefined>;
 }
 
 /**
@@ -54,6 +55,10 @@ export function resultStore(options: ResultStoreOptions = {}): ResultStore {
       return { type: "LocalResult", location, dir: folder };
     },
     read,
+    async find(target) {
+      const found = await stat(join(folder, target)).catch(() => undefined);
+      return found ? { type: "LocalResult", location: target, dir: folder } : undefined;
+    },
   };
 }
 

@@ -9,6 +9,7 @@ import {
   MAX_STATE_DEPTH,
   MAX_STATE_VALUES,
 } from "./limits.js";
+import type { HostQuestion } from "./messages.js";
 
 /*
  * What comes out of a run's port is looked at here before anything else touches it: a message of another shape would throw
@@ -17,7 +18,7 @@ import {
  */
 
 /** Which of the host's methods a message calls, or what is wrong with it. */
-export type CheckedCall = { method: "report" | "stopped" } | { problem: string };
+export type CheckedCall = { method: "report" | "ask" | "stopped" } | { problem: string };
 
 /** comlink's ids are four hexadecimal numbers. */
 const MAX_CALL_ID_CHARS = 80;
@@ -31,12 +32,47 @@ export function checkCall(message: unknown): CheckedCall {
   if (!Array.isArray(argumentList) || argumentList.length > 1)
     return { problem: "a call with a wrong number of arguments" };
   if (path[0] === "stopped" && argumentList.length === 0) return { method: "stopped" };
-  if (path[0] !== "report" || argumentList.length !== 1)
+  if ((path[0] !== "report" && path[0] !== "ask") || argumentList.length !== 1)
     return { problem: "a call of something that is not the host's" };
   const argument: unknown = argumentList[0];
   if (!isPlain(argument) || argument.type !== "RAW") return { problem: "an argument that is not plain data" };
+  if (path[0] === "ask") {
+    const problem = checkQuestion(argument.value);
+    return problem === null ? { method: "ask" } : { problem };
+  }
   const problem = checkReport(argument.value);
   return problem === null ? { method: "report" } : { problem };
+}
+
+/** For each question, what its fields must be. */
+const questions: Record<HostQuestion["about"], Record<string, (value: unknown) => boolean>> = {
+  caches: { taskSlug: isName, cacheKey: isNameOrNull, sinceAt: isName },
+  secret: { name: isName },
+  "create flow run": {
+    flowName: isName,
+    project: isNameOrNull,
+    parameters: (value) => isPlain(value) && checkJson(value, { chars: 0, values: 0 }, 0) === null,
+    runName: isNameOrNull,
+    labels: (value) => value === null || (Array.isArray(value) && value.length <= MAX_LABELS && value.every(isName)),
+    idempotencyKey: isName,
+  },
+  "flow run's end": { flowRunId: isName, waitMs: (value) => isCount(value, 0) },
+  "cancel flow run": { flowRunId: isName },
+};
+
+const MAX_LABELS = 100;
+
+function checkQuestion(question: unknown): string | null {
+  if (!isPlain(question)) return "a question that is not an object";
+  const { about, ...fields } = question;
+  if (typeof about !== "string" || !Object.hasOwn(questions, about)) return "a question of no known kind";
+  const wanted = Object.entries(questions[about as HostQuestion["about"]]);
+  const fits = wanted.length === Object.keys(fields).length && wanted.every(([name, holds]) => holds(fields[name]));
+  return fits ? null : `a question about ${about} of another shape`;
+}
+
+function isNameOrNull(value: unknown): boolean {
+  return value === null || isName(value);
 }
 
 function checkReport(report: unknown): string | null {

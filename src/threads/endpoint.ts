@@ -3,7 +3,8 @@ import { type Endpoint, expose, wrap } from "comlink";
 import { type FailureRecord, toFailure } from "../codec/failure.js";
 import { MillraceError } from "../core/errors.js";
 import { checkCall } from "./check-call.js";
-import type { RunHost } from "./messages.js";
+import { MAX_QUESTIONS } from "./limits.js";
+import type { HostAnswer, HostQuestion, RunHost } from "./messages.js";
 
 /*
  * Both ends of a run's port. comlink carries the calls; what it lacks stands here: a look at each message before comlink
@@ -29,7 +30,8 @@ export function exposeHost(
   let open = true;
   let reports = 0;
   let reporting = false;
-  let asked = false;
+  let questions = 0;
+  let waitsForStop = false;
   const close = () => {
     open = false;
     port.close();
@@ -45,6 +47,11 @@ export function exposeHost(
         reporting = false;
       });
     },
+    ask(question: HostQuestion) {
+      return host.ask(question).finally(() => {
+        questions -= 1;
+      });
+    },
     stopped: () => host.stopped(),
   });
   const endpoint = rawEndpoint(
@@ -57,9 +64,12 @@ export function exposeHost(
         if (reporting) return refuse("a report before the last one was answered");
         reporting = true;
         reports += 1;
+      } else if (call.method === "ask") {
+        if (questions === MAX_QUESTIONS) return refuse("too many questions at once");
+        questions += 1;
       } else {
-        if (asked) return refuse("the same question twice");
-        asked = true;
+        if (waitsForStop) return refuse("the same question twice");
+        waitsForStop = true;
       }
       hand(message);
     },
@@ -86,7 +96,7 @@ export interface ConnectedHost {
  */
 export function connectHost(port: MessagePort): ConnectedHost {
   let open = true;
-  const reports = new Set<(failure: FailureRecord) => void>();
+  const waiting = new Set<() => void>();
   let tellStopped = (_: FailureRecord) => {};
   const remote = wrap<RunHost>(
     rawEndpoint(
@@ -96,12 +106,24 @@ export function connectHost(port: MessagePort): ConnectedHost {
     ),
   );
   // Taken once: each look at a property makes comlink another proxy.
-  const { report, stopped } = remote;
+  const { report, ask, stopped } = remote;
   const end = () => {
     open = false;
-    for (const resolve of reports) resolve(PORT_CLOSED);
-    reports.clear();
+    for (const giveUp of waiting) giveUp();
+    waiting.clear();
   };
+  /** A call that ends when the port does. */
+  const call = <T>(start: () => Promise<T>, failed: (failure: FailureRecord) => T): Promise<T> =>
+    new Promise((resolve) => {
+      if (!open) return resolve(failed(PORT_CLOSED));
+      const giveUp = () => resolve(failed(PORT_CLOSED));
+      waiting.add(giveUp);
+      const settle = (answer: T) => {
+        waiting.delete(giveUp);
+        resolve(answer);
+      };
+      start().then(settle, (error: unknown) => settle(failed(toFailure(error))));
+    });
   port.on("close", () => {
     end();
     tellStopped(PORT_CLOSED);
@@ -109,15 +131,15 @@ export function connectHost(port: MessagePort): ConnectedHost {
   return {
     host: {
       report: (batch) =>
-        new Promise((resolve) => {
-          if (!open) return resolve(PORT_CLOSED);
-          reports.add(resolve);
-          const settle = (answer: FailureRecord | null) => {
-            reports.delete(resolve);
-            resolve(answer);
-          };
-          report(batch).then(settle, (error: unknown) => settle(toFailure(error)));
-        }),
+        call<FailureRecord | null>(
+          () => report(batch),
+          (failure) => failure,
+        ),
+      ask: (question) =>
+        call<HostAnswer>(
+          () => ask(question),
+          (failure) => ({ failure }),
+        ),
       stopped: () =>
         new Promise((resolve) => {
           if (!open) return resolve(PORT_CLOSED);

@@ -18,3 +18,5 @@ export const MAX_STATE_DEPTH = 32;
 export const MAX_STATE_VALUES = 20_000;
 /** Characters of an id, slug, name or instant. */
 export const MAX_NAME_CHARS = 2_000;
+/** Questions of one run that wait for their answer: each mapped child may ask, and the engine has 256 of those in flight. */
+export const MAX_QUESTIONS = 1_024;

@@ -69,14 +69,47 @@ export interface RunHost {
    * for this thread. One report at a time.
    */
   report(report: RunReport): Promise<FailureRecord | null>;
+  /**
+   * Asks something that only the Cloud knows, for this run and within what its flow declares. Resolves with the answer, or
+   * with why there is none. Any number at a time.
+   */
+  ask(question: HostQuestion): Promise<HostAnswer>;
   /** Resolves, once, when the run must end, with the reason; may never resolve. */
   stopped(): Promise<FailureRecord>;
 }
+
+/** What a run may ask. */
+export type HostQuestion =
+  /** Cached states for a task of this flow, or for its cache key; the newest first. Answered with WireState[]. */
+  | { about: "caches"; taskSlug: string; cacheKey: string | null; sinceAt: string }
+  /** The value of a secret that the flow declares. */
+  | { about: "secret"; name: string }
+  /** Creates a run of another deployed flow, once for an idempotency key. Answered with the flow run's id. */
+  | {
+      about: "create flow run";
+      flowName: string;
+      project: string | null;
+      parameters: Record<string, unknown>;
+      runName: string | null;
+      labels: string[] | null;
+      idempotencyKey: string;
+    }
+  /** Answered with { state: WireState, taskRuns } when the flow run is finished, or null after `waitMs`. */
+  | { about: "flow run's end"; flowRunId: string; waitMs: number }
+  /** Asks the Cloud to cancel a flow run that this run created. Answered with null. */
+  | { about: "cancel flow run"; flowRunId: string };
+
+export type HostAnswer = { answer: unknown } | { failure: FailureRecord };
 
 /** How a run ended on its thread. */
 export type RunReply =
   /** The engine came to its end, and the Cloud has accepted the flow run's last state, whose type this is. */
   | { outcome: "done"; state: string }
+  /**
+   * Nothing is left to do now: task runs wait for their time, or for someone. The flow run stays Running, and comes back
+   * when the first of them is due; null: when one is resumed.
+   */
+  | { outcome: "waiting"; dueAt: string | null }
   /** The flow did not get as far as its engine. With TASK_IDS_CHANGED come the two lists of tasks that the Cloud has not. */
   | { outcome: "not started"; failure: FailureRecord; lists: { manifest: ListedTasks; built: ListedTasks } | null }
   /** The run ended before the Cloud had accepted its last state: a report was refused, or the run was told to stop. */

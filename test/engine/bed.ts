@@ -5,6 +5,7 @@ import type { BuildFlow } from "../../src/core/flow-builder.js";
 import type { FlowDefinition } from "../../src/core/flow-definition.js";
 import type { ResultRecord, State } from "../../src/core/state.js";
 import { runFlow } from "../../src/engine/flow-runner.js";
+import { localPorts } from "../../src/engine/local-ports.js";
 import type {
   Clock,
   EngineOutcome,
@@ -163,6 +164,10 @@ export class MemoryResults implements ResultStore {
     return { type: "LocalResult", location: taskRunId };
   }
 
+  async find(target: string): Promise<ResultRecord | undefined> {
+    return this.values.has(target) ? { type: "LocalResult", location: target } : undefined;
+  }
+
   async read({ location }: ResultRecord): Promise<unknown> {
     this.reads.push(location ?? "");
     if (location !== null && this.values.has(location)) return this.values.get(location);
@@ -195,7 +200,7 @@ export function start(flow: FlowDefinition | BuildFlow<unknown>, options: BedOpt
   const results = options.results ?? new MemoryResults();
   const clock = options.clock ?? new FakeClock();
   const stop = new AbortController();
-  const ports: EnginePorts = { reporter: recorder, results, clock, signal: stop.signal };
+  const ports: EnginePorts = { ...localPorts({ signal: stop.signal }), reporter: recorder, results, clock };
   const run = {
     flowRunId: "flow run",
     flowRunName: "a run",

@@ -52,7 +52,11 @@ t.test("other tasks than the Cloud registered: not started, with both lists", as
 
 t.test("a refused report breaks the run off with its reason", async (t) => {
   const failure = toFailure(new MillraceError("RUN_LEASE_LOST", "taken over"));
-  const host: RunHost = { report: async () => failure, stopped: () => new Promise(() => {}) };
+  const host: RunHost = {
+    report: async () => failure,
+    ask: () => new Promise(() => {}),
+    stopped: () => new Promise(() => {}),
+  };
   const reply = await executeFlowRun(await requestFor("hello"), host);
   t.match(reply, { outcome: "broken off", failure: { code: "RUN_LEASE_LOST", message: "taken over" } });
 });

@@ -5,7 +5,7 @@ import { makeState, type State } from "../../src/core/state.js";
 import { MAX_WAITING_LOGS, StateStream } from "../../src/execute/state-stream.js";
 import { checkCall } from "../../src/threads/check-call.js";
 import { MAX_MESSAGE_CHARS, MAX_REPORT_STATES } from "../../src/threads/limits.js";
-import type { RunHost, RunReport } from "../../src/threads/messages.js";
+import type { HostAnswer, RunHost, RunReport } from "../../src/threads/messages.js";
 
 /** A host that answers when told to. */
 class SlowHost implements RunHost {
@@ -23,6 +23,10 @@ class SlowHost implements RunHost {
     if ("problem" in checked) throw new Error(checked.problem);
     this.reports.push(report);
     return new Promise((resolve) => this.#answers.push(resolve));
+  }
+
+  ask(): Promise<HostAnswer> {
+    return new Promise(() => {});
   }
 
   stopped(): Promise<FailureRecord> {

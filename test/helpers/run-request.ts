@@ -1,6 +1,7 @@
-import type { FailureRecord } from "../../src/codec/failure.js";
+import { type FailureRecord, toFailure } from "../../src/codec/failure.js";
+import { MillraceError } from "../../src/core/errors.js";
 import { type StoredFlow, saveModule } from "../../src/deploy/save.js";
-import type { RunHost, RunReport, RunRequest } from "../../src/threads/messages.js";
+import type { HostAnswer, HostQuestion, RunHost, RunReport, RunRequest } from "../../src/threads/messages.js";
 
 const saved = new Map<string, Promise<StoredFlow[]>>();
 
@@ -43,6 +44,12 @@ export class RecordingHost implements RunHost {
   async report(report: RunReport): Promise<FailureRecord | null> {
     this.reports.push(report);
     return null;
+  }
+
+  /** Answers nothing: a test that asks serves its own. */
+  async ask(question: HostQuestion): Promise<HostAnswer> {
+    const message = `There is no answer about ${question.about}.`;
+    return { failure: toFailure(new MillraceError("CLOUD_REFUSED", message)) };
   }
 
   stopped(): Promise<FailureRecord> {

@@ -33,7 +33,11 @@ t.test("a report arrives whole, and its answer comes back", async (t) => {
 
 t.test("a refused report answers with its failure, code and hint kept", async (t) => {
   const failure = toFailure(new MillraceError("RUN_LEASE_LOST", "taken over", { hint: "do nothing" }));
-  const { port2 } = bed(t, { report: async () => failure, stopped: () => new Promise(() => {}) });
+  const { port2 } = bed(t, {
+    report: async () => failure,
+    ask: () => new Promise(() => {}),
+    stopped: () => new Promise(() => {}),
+  });
   const connected = connectHost(port2);
   t.same(await connected.host.report(report), failure);
   connected.close();
@@ -50,7 +54,11 @@ t.test("the reason to stop comes through", async (t) => {
 });
 
 t.test("calls that are under way end with RUN_STOPPED when the other side goes away", async (t) => {
-  const { port1, port2 } = bed(t, { report: () => new Promise(() => {}), stopped: () => new Promise(() => {}) });
+  const { port1, port2 } = bed(t, {
+    report: () => new Promise(() => {}),
+    ask: () => new Promise(() => {}),
+    stopped: () => new Promise(() => {}),
+  });
   const connected = connectHost(port2);
   const calls = [connected.host.report(report), connected.host.stopped()];
   port1.close();
@@ -59,7 +67,11 @@ t.test("calls that are under way end with RUN_STOPPED when the other side goes a
 });
 
 t.test("calls that are under way end with RUN_STOPPED when this side closes", async (t) => {
-  const { port2 } = bed(t, { report: () => new Promise(() => {}), stopped: () => new Promise(() => {}) });
+  const { port2 } = bed(t, {
+    report: () => new Promise(() => {}),
+    ask: () => new Promise(() => {}),
+    stopped: () => new Promise(() => {}),
+  });
   const connected = connectHost(port2);
   const call = connected.host.report(report);
   connected.close();
@@ -108,7 +120,11 @@ for (const [what, message] of Object.entries(strange)) {
 }
 
 t.test("a second report before the first was answered is refused", async (t) => {
-  const { port2, errors } = bed(t, { report: () => new Promise(() => {}), stopped: () => new Promise(() => {}) });
+  const { port2, errors } = bed(t, {
+    report: () => new Promise(() => {}),
+    ask: () => new Promise(() => {}),
+    stopped: () => new Promise(() => {}),
+  });
   port2.postMessage(apply);
   port2.postMessage({ ...apply, id: "2" });
   await eventually(() => errors.length > 0);

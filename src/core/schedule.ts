@@ -1,0 +1,64 @@
+/** A moment of a schedule, with what its clock adds to the run. */
+export interface ScheduleEvent {
+  /** ISO 8601, UTC. */
+  readonly startAt: string;
+  readonly parameterDefaults: Readonly<Record<string, unknown>>;
+  /** Undefined: those of the flow. */
+  readonly labels: readonly string[] | undefined;
+}
+
+/** What every clock may add to the runs it makes. */
+interface ClockFacts {
+  readonly parameterDefaults?: Readonly<Record<string, unknown>>;
+  readonly labels?: readonly string[];
+}
+
+/** A source of start times. Plain JSON: it goes into the saved flow and to the Cloud. Dates are ISO 8601. */
+export type ScheduleClock =
+  | (ClockFacts & {
+      readonly kind: "interval";
+      readonly intervalMs: number;
+      /** Default 2019-01-01T00:00:00Z. */
+      readonly startAt?: string;
+      readonly endAt?: string;
+      /** An IANA zone; whole days follow its local clock across daylight saving. Default UTC. */
+      readonly timeZone?: string;
+    })
+  | (ClockFacts & {
+      readonly kind: "cron";
+      readonly cron: string;
+      readonly startAt?: string;
+      readonly endAt?: string;
+      /** Default UTC. */
+      readonly timeZone?: string;
+      /** Day of month or day of week is enough when both are given, as in crontab(5); false: both must fit. Default true. */
+      readonly dayOr?: boolean;
+    })
+  | (ClockFacts & { readonly kind: "dates"; readonly dates: readonly string[] })
+  | (ClockFacts & {
+      readonly kind: "rrule";
+      /** iCalendar text, `RRULE:` with `DTSTART`, `EXDATE` and the like (RFC 5545). */
+      readonly rrule: string;
+      readonly startAt?: string;
+      readonly endAt?: string;
+      readonly timeZone?: string;
+    });
+
+/** A question to a date, or a move of it, by name and arguments, as Prefect's schedules have them (section 3.14 of the protocol notes). */
+export interface ScheduleRule {
+  readonly name: string;
+  readonly args: Readonly<Record<string, unknown>>;
+}
+
+/** When a flow's runs start: the clocks' times in order, those that pass the filters, moved by the adjustments. Plain JSON. */
+export interface Schedule {
+  readonly clocks: readonly ScheduleClock[];
+  /** All of them must hold. */
+  readonly filters?: readonly ScheduleRule[];
+  /** At least one must hold, if there are any. */
+  readonly orFilters?: readonly ScheduleRule[];
+  /** None may hold. */
+  readonly notFilters?: readonly ScheduleRule[];
+  /** Applied in order. */
+  readonly adjustments?: readonly ScheduleRule[];
+}
