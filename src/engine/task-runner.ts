@@ -1,5 +1,4 @@
 import { toFailure } from "../codec/failure.js";
-import type { Logger, TaskContext } from "../core/context.js";
 import { authorStack, MillraceError } from "../core/errors.js";
 import type { FlowDefinition } from "../core/flow-definition.js";
 import { isFailed, makeState, type State } from "../core/state.js";
@@ -9,6 +8,7 @@ import { type GateView, gatesAfterRunning, gatesBeforeMapping, gatesBeforeRunnin
 import { makeLogger } from "./logger.js";
 import type { EnginePorts, EngineRun } from "./ports.js";
 import { placeOf } from "./result-place.js";
+import { RunningTaskContext } from "./task-context.js";
 import type { TaskRun } from "./task-run.js";
 import { TaskSignal } from "./task-signal.js";
 import { type Settled, settle, settleInTime } from "./timeout.js";
@@ -129,56 +129,4 @@ function logError(run: TaskRun, thrown: unknown, what: string, { ports, timestam
     () => timestamps.now(),
     (line) => ports.reporter.log(line),
   ).error(`${what}: ${stack === null ? `${name}: ${message}` : authorStack(stack)}`);
-}
-
-/** What `taskContext()` gives. Logger and signal are made when they are asked for. */
-class RunningTaskContext implements TaskContext {
-  readonly parameters: Readonly<Record<string, unknown>>;
-  readonly flowName: string;
-  readonly flowRunId: string;
-  readonly flowRunName: string;
-  readonly flowId: string | null;
-  readonly taskId: string;
-  readonly taskRunId: string;
-  readonly taskName: string;
-  readonly taskSlug: string;
-  readonly mapIndex: number;
-  readonly runCount: number;
-  readonly scheduledStartAt: string;
-  readonly #signal: TaskSignal;
-  readonly #around: Surroundings;
-  #logger: Logger | undefined;
-
-  constructor(run: TaskRun, signal: TaskSignal, around: Surroundings) {
-    const { task } = run.plan;
-    this.parameters = around.parameters;
-    this.flowName = around.flow.name;
-    this.flowRunId = around.run.flowRunId;
-    this.flowRunName = around.run.flowRunName;
-    this.flowId = around.run.flowId;
-    this.taskId = task.id;
-    this.taskRunId = run.taskRunId;
-    this.taskName = task.name;
-    this.taskSlug = task.slug;
-    this.mapIndex = run.mapIndex;
-    this.runCount = run.runCount;
-    this.scheduledStartAt = around.run.scheduledStartAt;
-    this.#signal = signal;
-    this.#around = around;
-  }
-
-  get logger(): Logger {
-    const { ports, timestamps } = this.#around;
-    this.#logger ??= makeLogger(
-      this.taskName,
-      this.taskRunId,
-      () => timestamps.now(),
-      (line) => ports.reporter.log(line),
-    );
-    return this.#logger;
-  }
-
-  get signal(): AbortSignal {
-    return this.#signal.signal;
-  }
 }
