@@ -4,7 +4,7 @@ import { newId } from "../core/ids.js";
 import { type ApiKeyRow, findApiKey, insertApiKey } from "../db/api-keys.js";
 import type { Database } from "../db/database.js";
 import { firstTenant, insertTenant } from "../db/projects.js";
-import { type Caller, type ServerParts, toInstant } from "./parts.js";
+import type { Caller, ServerParts } from "./parts.js";
 
 /** What a key may do. RUNNER: all but make further keys. */
 export const SCOPES: readonly string[] = ["USER", "RUNNER"];
@@ -44,37 +44,43 @@ export async function makeFirstKey(database: Database, now: string): Promise<str
 /** Says who a request is from, by its Authorization header. */
 export class Authenticator {
   readonly #parts: ServerParts;
-  readonly #cache = new Map<string, { key: ApiKeyRow; until: number }>();
+  /** By the header as it came, so that a known one costs neither a hash nor a turn of the queue of promises. */
+  readonly #cache = new Map<string, { key: ApiKeyRow; caller: Caller; until: number }>();
 
   constructor(parts: ServerParts) {
     this.#parts = parts;
   }
 
-  /** @throws UNAUTHENTICATED */
-  async authenticate(header: string | undefined): Promise<Caller> {
+  /** At once, when the key was seen a moment ago. @throws UNAUTHENTICATED, at once or later */
+  authenticate(header: string | undefined): Caller | Promise<Caller> {
     if (header === undefined || header === "") throw unauthenticated("the request carries no token");
+    const cached = this.#cache.get(header);
+    if (cached && cached.until > performance.now()) return this.#use(cached);
+    this.#cache.delete(header);
+    return this.#find(header);
+  }
+
+  async #find(header: string): Promise<Caller> {
     const token = /^Bearer +([^\s]+)$/i.exec(header)?.[1];
     if (token === undefined) throw unauthenticated("Malformed Authorization header");
-    const key = await this.#find(hashToken(token));
+    const keyHash = hashToken(token);
+    const key = await findApiKey(this.#parts.database, keyHash);
+    if (!key || !timingSafeEqual(Buffer.from(key.key_hash), Buffer.from(keyHash)))
+      throw unauthenticated("the token is not known");
+    const { id: keyId, tenant_id: tenantId, user_id: userId, scope, name } = key;
+    const found = { key, caller: { keyId, tenantId, userId, scope, name }, until: performance.now() + CACHE_MS };
+    if (this.#cache.size >= MAX_CACHED) this.#cache.clear();
+    this.#cache.set(header, found);
+    return this.#use(found);
+  }
+
+  #use({ key, caller }: { key: ApiKeyRow; caller: Caller }): Caller {
     const now = this.#parts.clock.now();
-    if (!key) throw unauthenticated("the token is not known");
     if (key.expires_at !== null && Date.parse(key.expires_at) <= now) {
       throw unauthenticated(`the token expired at ${key.expires_at}`);
     }
-    this.#parts.presence.keyUsed(key.id, toInstant(now));
-    return { keyId: key.id, tenantId: key.tenant_id, userId: key.user_id, scope: key.scope, name: key.name };
-  }
-
-  async #find(keyHash: string): Promise<ApiKeyRow | undefined> {
-    const now = performance.now();
-    const cached = this.#cache.get(keyHash);
-    if (cached && cached.until > now) return cached.key;
-    this.#cache.delete(keyHash);
-    const key = await findApiKey(this.#parts.database, keyHash);
-    if (!key || !timingSafeEqual(Buffer.from(key.key_hash), Buffer.from(keyHash))) return undefined;
-    if (this.#cache.size >= MAX_CACHED) this.#cache.clear();
-    this.#cache.set(keyHash, { key, until: now + CACHE_MS });
-    return key;
+    this.#parts.presence.keyUsed(key.id, now);
+    return caller;
   }
 }
 

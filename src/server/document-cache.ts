@@ -1,9 +1,27 @@
-import { type DocumentNode, type GraphQLError, type GraphQLSchema, parse, validate } from "graphql";
+import {
+  type DocumentNode,
+  type GraphQLError,
+  type GraphQLSchema,
+  Kind,
+  type OperationDefinitionNode,
+  type OperationTypeNode,
+  parse,
+  type TypeNode,
+  validate,
+} from "graphql";
+import { VariableReaders, type VariablesReader } from "./coerce-variables.js";
 
 /** A document that was parsed and validated, or why it cannot be executed. */
 export type CheckedDocument =
-  | { document: DocumentNode; errors?: undefined }
+  | { document: DocumentNode; operations: readonly CheckedOperation[]; errors?: undefined }
   | { errors: readonly GraphQLError[]; code: "GRAPHQL_PARSE_FAILED" | "GRAPHQL_VALIDATION_FAILED" };
+
+/** One operation of a document. Its variables are read here, and graphql-js is given what came of it. */
+export interface CheckedOperation {
+  readonly name: string | null;
+  readonly kind: OperationTypeNode;
+  readonly readVariables: VariablesReader;
+}
 
 /** Our own clients send about 30 documents; the rest is for people and for Prefect's, which write ids into theirs. */
 const MAX_DOCUMENTS = 500;
@@ -13,10 +31,12 @@ const MAX_CACHED_LENGTH = 20_000;
 /** Parses and validates each document once: that is more than half of what a small request costs. */
 export class DocumentCache {
   readonly #schema: GraphQLSchema;
+  readonly #readers: VariableReaders;
   readonly #documents = new Map<string, CheckedDocument>();
 
   constructor(schema: GraphQLSchema) {
     this.#schema = schema;
+    this.#readers = new VariableReaders(schema);
   }
 
   get size(): number {
@@ -31,22 +51,46 @@ export class DocumentCache {
       this.#documents.set(text, known);
       return known;
     }
-    const checked = check(this.#schema, text);
+    const checked = this.#check(text);
     if (text.length <= MAX_CACHED_LENGTH) {
       if (this.#documents.size >= MAX_DOCUMENTS) this.#documents.delete(this.#documents.keys().next().value!);
       this.#documents.set(text, checked);
     }
     return checked;
   }
+
+  #check(text: string): CheckedDocument {
+    let document: DocumentNode;
+    try {
+      document = parse(text, { noLocation: false });
+    } catch (error) {
+      return { errors: [error as GraphQLError], code: "GRAPHQL_PARSE_FAILED" };
+    }
+    const errors = validate(this.#schema, document);
+    if (errors.length > 0) return { errors, code: "GRAPHQL_VALIDATION_FAILED" };
+    const operations = document.definitions
+      .filter((definition) => definition.kind === Kind.OPERATION_DEFINITION)
+      .map((operation) => ({
+        name: operation.name?.value ?? null,
+        kind: operation.operation,
+        readVariables: this.#readers.of(operation),
+      }));
+    return { document: withReadVariables(document), operations };
+  }
 }
 
-function check(schema: GraphQLSchema, text: string): CheckedDocument {
-  let document: DocumentNode;
-  try {
-    document = parse(text, { noLocation: false });
-  } catch (error) {
-    return { errors: [error as GraphQLError], code: "GRAPHQL_PARSE_FAILED" };
-  }
-  const errors = validate(schema, document);
-  return errors.length === 0 ? { document } : { errors, code: "GRAPHQL_VALIDATION_FAILED" };
+/** JSON is the scalar that takes every value as it is: variables that were read are not read again. */
+const AS_IT_IS: TypeNode = { kind: Kind.NAMED_TYPE, name: { kind: Kind.NAME, value: "JSON" } };
+
+function withReadVariables(document: DocumentNode): DocumentNode {
+  const takeAsTheyAre = (operation: OperationDefinitionNode): OperationDefinitionNode => ({
+    ...operation,
+    variableDefinitions: (operation.variableDefinitions ?? []).map((each) => ({ ...each, type: AS_IT_IS })),
+  });
+  return {
+    ...document,
+    definitions: document.definitions.map((definition) =>
+      definition.kind === Kind.OPERATION_DEFINITION ? takeAsTheyAre(definition) : definition,
+    ),
+  };
 }

@@ -1,12 +1,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type ExecutionArgs, type ExecutionResult, type GraphQLSchema, getOperationAST } from "graphql";
-import { createHandler as createHttpHandler, type Response } from "graphql-http";
+import { type ExecutionArgs, type ExecutionResult, execute, type GraphQLSchema, OperationTypeNode } from "graphql";
 import { createHandler as createSseHandler } from "graphql-sse";
 import type { Authenticator } from "./auth.js";
-import { DocumentCache } from "./document-cache.js";
+import { type CheckedOperation, DocumentCache } from "./document-cache.js";
 import { requestError, toWireError, type WireError } from "./graphql-error.js";
 import { type GraphqlParams, readParams } from "./graphql-params.js";
-import type { RequestContext, ServerParts } from "./parts.js";
+import type { Caller, RequestContext, ServerParts } from "./parts.js";
 
 /** Answers GraphQL over HTTP, and subscriptions as server-sent events. */
 export interface GraphqlApi {
@@ -24,10 +23,11 @@ export function makeGraphqlApi(schema: GraphQLSchema, parts: ServerParts, authen
   const wireError = (error: unknown) => toWireError(error, parts.log);
 
   /** The operation to execute, or the errors to answer with and the HTTP status to do it with. */
-  async function prepare({ request, body }: Incoming): Promise<PreparedArgs | Refusal> {
-    let context: Omit<RequestContext, "variables">;
+  async function prepare({ request, body }: Incoming): Promise<Prepared | Refusal> {
+    let caller: Caller;
     try {
-      context = await contextOf(request, parts, authenticator);
+      const known = authenticator.authenticate(request.headers.authorization);
+      caller = known instanceof Promise ? await known : known;
     } catch (error) {
       return { status: 200, errors: [wireError(error)] };
     }
@@ -38,35 +38,24 @@ export function makeGraphqlApi(schema: GraphQLSchema, parts: ServerParts, authen
       const errors = checked.errors.map((error) => ({ ...wireError(error), extensions: { code: checked.code } }));
       return { status: 400, errors };
     }
-    const { variables, operationName } = params;
-    if (!getOperationAST(checked.document, operationName)) {
-      const message =
-        operationName === null
-          ? "The document has several operations."
-          : `The document has no operation "${operationName}".`;
-      return { status: 400, errors: [requestError("GRAPHQL_VALIDATION_FAILED", message)] };
-    }
-    const contextValue: RequestContext = { ...context, variables };
-    return { schema, document: checked.document, operationName, variableValues: variables, contextValue };
+    const operation = pick(checked.operations, params.operationName);
+    if ("message" in operation) return { status: 400, errors: [operation] };
+    const read = operation.readVariables(params.variables);
+    if ("errors" in read) return { status: 200, errors: read.errors.map(wireError) };
+    const contextValue = { ...contextOf(request, parts, caller), variables: params.variables };
+    const { operationName } = params;
+    const args = { schema, document: checked.document, operationName, variableValues: read.values, contextValue };
+    return { kind: operation.kind, args };
   }
 
-  const http = createHttpHandler<Incoming, undefined, ContextValue>({
-    // The body is read in `onSubscribe`, which says more about it than graphql-http would.
-    parseRequestParams: () => ({ query: "" }),
-    onSubscribe: async (request) => {
-      const prepared = await prepare(request.raw);
-      return "status" in prepared
-        ? toResponse(request.raw.request, prepared.status, { errors: prepared.errors })
-        : prepared;
-    },
-    onOperation: (request, _args, result) => toResponse(request.raw.request, 200, withWireErrors(result, wireError)),
-  });
   const sse = createSseHandler<Incoming, undefined, ContextValue>({
     // Without stream tokens only single connections are left: each carries one operation.
     authenticate: () => null,
+    // The document cache has.
+    validate: () => [],
     onSubscribe: async (request) => {
       const prepared = await prepare(request.raw);
-      if (!("status" in prepared)) return prepared;
+      if (!("status" in prepared)) return prepared.args;
       const status = prepared.errors[0]?.extensions.code === "UNAUTHENTICATED" ? 401 : 400;
       const headers = { "content-type": JSON_TYPE };
       return [JSON.stringify({ errors: prepared.errors }), { status, statusText: "", headers }];
@@ -76,16 +65,17 @@ export function makeGraphqlApi(schema: GraphQLSchema, parts: ServerParts, authen
 
   return {
     async answer(request, response, body) {
-      const { method = "GET", url = "/" } = request;
-      const [text, init] = await http({
-        method,
-        url,
-        headers: request.headers as Record<string, string>,
-        body,
-        raw: { request, body },
-        context: undefined,
-      });
-      response.writeHead(init.status, { ...init.headers, "content-length": Buffer.byteLength(text ?? "") }).end(text);
+      const prepared = await prepare({ request, body });
+      if ("status" in prepared) return answerJson(request, response, prepared.status, { errors: prepared.errors });
+      const refusal = refuseKind(prepared.kind, request, response);
+      if (refusal) return answerJson(request, response, refusal.status, { errors: refusal.errors });
+      const result = execute(prepared.args);
+      answerJson(
+        request,
+        response,
+        200,
+        withWireErrors(result instanceof Promise ? await result : (result as ExecutionResult), wireError),
+      );
     },
     async stream(request, response, body) {
       const { method = "GET", url = "/" } = request;
@@ -103,7 +93,11 @@ export function makeGraphqlApi(schema: GraphQLSchema, parts: ServerParts, authen
 
 /** The request's context as the libraries' types want it: an interface is not a record to them, a type is. */
 type ContextValue = Pick<RequestContext, keyof RequestContext>;
-type PreparedArgs = ExecutionArgs & { contextValue: ContextValue };
+
+interface Prepared {
+  kind: OperationTypeNode;
+  args: ExecutionArgs & { contextValue: ContextValue };
+}
 
 interface Refusal {
   status: number;
@@ -112,10 +106,33 @@ interface Refusal {
 
 const JSON_TYPE = "application/json; charset=utf-8";
 
-function toResponse(request: IncomingMessage, status: number, result: unknown): Response {
+/** The operation that is asked for by name, or the only one. */
+function pick(operations: readonly CheckedOperation[], name: string | null): CheckedOperation | WireError {
+  const found =
+    name === null && operations.length === 1 ? operations[0] : operations.find((each) => each.name === name);
+  if (found && (name !== null || operations.length === 1)) return found;
+  const message = name === null ? "The document has several operations." : `The document has no operation "${name}".`;
+  return requestError("GRAPHQL_VALIDATION_FAILED", message);
+}
+
+/** What cannot be answered with one answer, or must not be done by following a link. */
+function refuseKind(kind: OperationTypeNode, request: IncomingMessage, response: ServerResponse): Refusal | undefined {
+  if (kind === OperationTypeNode.SUBSCRIPTION) {
+    const error = requestError("INPUT_INVALID", "Subscriptions are answered at /graphql/stream.");
+    return { status: 400, errors: [error] };
+  }
+  if (kind === OperationTypeNode.MUTATION && request.method === "GET") {
+    response.setHeader("allow", "POST");
+    return { status: 405, errors: [requestError("INPUT_INVALID", "A mutation must be POSTed.")] };
+  }
+  return undefined;
+}
+
+function answerJson(request: IncomingMessage, response: ServerResponse, status: number, result: unknown): void {
   const wantsGraphql = request.headers.accept?.includes("application/graphql-response+json");
   const type = wantsGraphql ? "application/graphql-response+json; charset=utf-8" : JSON_TYPE;
-  return [JSON.stringify(result), { status, statusText: "", headers: { "content-type": type } }];
+  const text = JSON.stringify(result);
+  response.writeHead(status, { "content-type": type, "content-length": Buffer.byteLength(text) }).end(text);
 }
 
 /** No `errors` key unless there are some: Prefect's client stumbles over an empty one. */
@@ -126,12 +143,7 @@ function withWireErrors<Result extends Pick<ExecutionResult, "errors">>(
   return result.errors ? ({ ...result, errors: result.errors.map(wireError) } as unknown as Result) : result;
 }
 
-async function contextOf(
-  request: IncomingMessage,
-  parts: ServerParts,
-  authenticator: Authenticator,
-): Promise<Omit<RequestContext, "variables">> {
-  const caller = await authenticator.authenticate(request.headers.authorization);
+function contextOf(request: IncomingMessage, parts: ServerParts, caller: Caller): Omit<RequestContext, "variables"> {
   const agentId = headerOf(request, "x-prefect-agent-id") ?? null;
   const coreVersion = headerOf(request, "x-prefect-core-version") ?? null;
   return { parts, caller, tenantId: caller.tenantId, agentId, coreVersion };

@@ -1,6 +1,7 @@
 import { type SeenAgent, touchAgents } from "../db/agents.js";
 import { touchApiKeys } from "../db/api-keys.js";
 import type { Database } from "../db/database.js";
+import { toInstant } from "./parts.js";
 
 /**
  * When agents last asked and keys were last used. An idle poll must not cost a transaction, so this is kept here and
@@ -9,19 +10,23 @@ import type { Database } from "../db/database.js";
 export class Presence {
   /** By tenant and agent: an agent's id may be claimed by anybody. */
   #agents = new Map<string, SeenAgent>();
-  #keys = new Map<string, string>();
+  /** Each key's last use, in milliseconds since 1970. */
+  #keys = new Map<string, number>();
 
   agentSeen(tenantId: string, agentId: string, at: string): void {
     this.#agents.set(`${tenantId} ${agentId}`, { tenantId, agentId, at });
   }
 
-  keyUsed(keyId: string, at: string): void {
-    this.#keys.set(keyId, at);
+  keyUsed(keyId: string, atMs: number): void {
+    this.#keys.set(keyId, atMs);
   }
 
   async flush(database: Database): Promise<void> {
     if (this.#agents.size === 0 && this.#keys.size === 0) return;
-    const [agents, keys] = [[...this.#agents.values()], [...this.#keys]];
+    const [agents, keys] = [
+      [...this.#agents.values()],
+      [...this.#keys].map(([id, atMs]) => [id, toInstant(atMs)] as [string, string]),
+    ];
     this.#agents = new Map();
     this.#keys = new Map();
     await database.write(async (transaction) => {

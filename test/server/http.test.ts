@@ -23,6 +23,11 @@ t.test("the same API answers at / and at /graphql", async (t) => {
   t.strictSame(await got.json(), { data: { hello: "hello" } });
   const put = await fetch(cloud.url, { method: "PUT", headers, body: "{}" });
   t.equal(put.status, 405);
+  const doing = encodeURIComponent('mutation { create_project(input: {name: "by link"}) { id } }');
+  const mutated = await fetch(`${cloud.url}/graphql?query=${doing}`, { headers });
+  t.equal(mutated.status, 405);
+  t.equal(mutated.headers.get("allow"), "POST");
+  t.strictSame(await cloud.rows("SELECT id FROM project WHERE name = 'by link'"), [], "following a link does nothing");
 });
 
 t.test("a body that is not a request is refused with status 400 and a code", async (t) => {
