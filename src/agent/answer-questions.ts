@@ -1,25 +1,45 @@
 import type { Cloud } from "../client/cloud.js";
+import { sleepUnlessAborted } from "../client/retry.js";
+import { fromWireState, type WireState } from "../codec/state-json.js";
 import { MillraceError } from "../core/errors.js";
+import { isTerminal } from "../core/state.js";
 import type { HostQuestion } from "../threads/messages.js";
-import type { AnswerQuestion } from "./run-host.js";
 
-/** Answers runs' questions by asking the Cloud with the agent's token. */
-export function answerQuestions(cloud: Cloud): AnswerQuestion {
-  return (question) => answer(question, cloud);
+/** What the answers are taken from, and on whose behalf. */
+export interface Asked {
+  cloud: Pick<Cloud, "cachedStates" | "cancelFlowRun" | "createFlowRun" | "flowRunState" | "latestFlow">;
+  /** The flow version whose run asks. */
+  flowId: string;
+  signal: AbortSignal;
 }
 
-async function answer(question: HostQuestion, cloud: Cloud): Promise<unknown> {
-  if (question.about === "create flow run") return createRun(question, cloud);
-  if (question.about === "cancel flow run") {
-    await cloud.cancelFlowRun(question.flowRunId);
-    return null;
+type About<Kind extends HostQuestion["about"]> = Extract<HostQuestion, { about: Kind }>;
+
+/** How often a flow run that a subflow waits for is looked at, in milliseconds: at first, and after a while. */
+const FIRST_LOOK_MS = 100;
+const LAST_LOOK_MS = 2_000;
+
+/** Answers a run's question with the agent's own rights; the run sees nothing but the answer. @throws why there is none */
+export async function answerQuestion(question: HostQuestion, asked: Asked): Promise<unknown> {
+  const { cloud, flowId } = asked;
+  switch (question.about) {
+    case "caches": {
+      const { taskSlug, cacheKey, sinceAt } = question;
+      return cloud.cachedStates({ flowId, taskSlug, cacheKey, sinceAt });
+    }
+    case "secret":
+      throw new MillraceError("SECRET_NOT_FOUND", `There is no secret "${question.name}".`);
+    case "create flow run":
+      return createRun(question, asked);
+    case "flow run's end":
+      return waitForEnd(question, asked);
+    case "cancel flow run":
+      await cloud.cancelFlowRun(question.flowRunId);
+      return null;
   }
-  if (question.about === "secret")
-    throw new MillraceError("SECRET_NOT_FOUND", `There is no secret "${question.name}".`);
-  throw new MillraceError("CLOUD_REFUSED", `The agent cannot ask the Cloud about ${question.about}.`);
 }
 
-async function createRun(question: HostQuestion & { about: "create flow run" }, cloud: Cloud): Promise<string> {
+async function createRun(question: About<"create flow run">, { cloud }: Asked): Promise<string> {
   const { flowName, project, parameters, runName, labels, idempotencyKey } = question;
   const flow = await cloud.latestFlow(project ?? undefined, flowName);
   if (!flow) {
@@ -35,4 +55,21 @@ async function createRun(question: HostQuestion & { about: "create flow run" }, 
     ...(runName === null ? {} : { name: runName }),
     ...(labels === null ? {} : { labels }),
   });
+}
+
+/** The last state of a flow run, or null when it has none after `waitMs`. */
+async function waitForEnd(
+  { flowRunId, waitMs }: About<"flow run's end">,
+  { cloud, signal }: Asked,
+): Promise<{ state: WireState } | null> {
+  const until = performance.now() + waitMs;
+  for (let lookMs = FIRST_LOOK_MS; ; lookMs = Math.min(lookMs * 2, LAST_LOOK_MS)) {
+    const state = await cloud.flowRunState(flowRunId);
+    if (!state) throw new MillraceError("FLOW_RUN_NOT_FOUND", `There is no flow run ${flowRunId}.`);
+    if (isTerminal(fromWireState(state, new Date().toISOString()))) return { state };
+    if (signal.aborted) return null;
+    const leftMs = until - performance.now();
+    if (leftMs <= 0) return null;
+    await sleepUnlessAborted(Math.min(lookMs, leftMs), signal);
+  }
 }

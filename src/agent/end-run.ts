@@ -65,6 +65,18 @@ export async function releaseRun(host: FlowRunHost, ports: EndPorts): Promise<vo
   }
 }
 
+/** Gives a run back whose tasks all wait: it comes back when the first of them is due, or was resumed. */
+export async function letRunWait(host: FlowRunHost, ports: EndPorts): Promise<void> {
+  await host.close();
+  try {
+    await ports.cloud.releaseRuns(ports.agentId, [{ ...host.lease, waits: true }]);
+  } catch (error) {
+    ports.log(
+      `Run ${host.lease.flowRunId} waits and could not be given back; it is free when its lease ends: ${(error as Error).message}`,
+    );
+  }
+}
+
 async function endRun(
   host: FlowRunHost,
   state: State,

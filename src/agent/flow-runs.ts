@@ -6,11 +6,14 @@ import { explainMismatch } from "../execute/check-task-ids.js";
 import { executeFlowRun } from "../execute/execute-flow-run.js";
 import type { RunReply, RunRequest } from "../threads/messages.js";
 import type { ThreadPool } from "../threads/pool.js";
+import { type Asked, answerQuestion } from "./answer-questions.js";
 import { isAway, isTrouble, whatIsWrong } from "./away.js";
 import { awayWaitMs } from "./back-off.js";
-import { cancelRun, type EndPorts, failRun, releaseRun } from "./end-run.js";
+import { cancelRun, type EndPorts, failRun, letRunWait, releaseRun } from "./end-run.js";
 import type { FlowAtHand, FlowCache } from "./flow-cache.js";
-import { type AnswerQuestion, FlowRunHost } from "./run-host.js";
+import { endOverdue, TaskOverdue } from "./overdue.js";
+import { FlowRunHost } from "./run-host.js";
+import { TaskWatch } from "./task-watch.js";
 
 /** A thread that has not answered so long after the run's final state was accepted is kept busy by what the run left behind. */
 const RETURN_MS = 5_000;
@@ -20,7 +23,7 @@ export interface FlowRunPorts extends EndPorts {
   flows: FlowCache;
   /** Undefined: run on this very thread. */
   pool: ThreadPool | undefined;
-  answer: AnswerQuestion;
+  cloud: EndPorts["cloud"] & Asked["cloud"];
   /** How long a cancelled run may take to end by itself. */
   cancelGraceMs: number;
 }
@@ -41,18 +44,34 @@ export function startFlowRun(run: ClaimedRun, ports: FlowRunPorts): ActiveRun {
   const hard = new AbortController();
   let grace: NodeJS.Timeout | undefined;
   let returning: NodeJS.Timeout | undefined;
-  const host = new FlowRunHost(run, ports.stream, ports.answer, () => {
-    returning = setTimeout(() => {
-      hard.abort(
-        new MillraceError("RUN_STOPPED", `The thread did not return within ${RETURN_MS} ms of the run's end.`),
-      );
-    }, RETURN_MS);
+  const timeouts = new Map<string, number>();
+  const watch = new TaskWatch(
+    (taskSlug) => timeouts.get(taskSlug) ?? null,
+    (taskRun) => hard.abort(new TaskOverdue(taskRun, timeouts.get(taskRun.taskSlug)!)),
+  );
+  const asked: Asked = { cloud: ports.cloud, flowId: run.flowId, signal: hard.signal };
+  const host = new FlowRunHost(run, ports.stream, (question) => answerQuestion(question, asked), {
+    onEnded() {
+      returning = setTimeout(() => {
+        hard.abort(
+          new MillraceError("RUN_STOPPED", `The thread did not return within ${RETURN_MS} ms of the run's end.`),
+        );
+      }, RETURN_MS);
+    },
+    // Inline, nothing can be stopped from outside.
+    ...(ports.pool ? { onTaskRun: (taskRun) => watch.note(taskRun) } : {}),
   });
   const stopHard = (error: MillraceError) => {
     host.stop(toFailure(error));
     hard.abort(error);
   };
-  const ended = runToItsEnd(run, host, hard.signal, ports).finally(() => {
+  const begin = async (): Promise<FlowAtHand> => {
+    const flow = await fetchFlow(run, hard.signal, ports);
+    for (const task of flow.registered.spec.tasks) if (task.timeoutMs !== null) timeouts.set(task.slug, task.timeoutMs);
+    return flow;
+  };
+  const ended = runToItsEnd(run, host, begin, hard.signal, ports).finally(() => {
+    watch.close();
     clearTimeout(grace);
     clearTimeout(returning);
   });
@@ -75,18 +94,33 @@ export function startFlowRun(run: ClaimedRun, ports: FlowRunPorts): ActiveRun {
   };
 }
 
-async function runToItsEnd(run: ClaimedRun, host: FlowRunHost, hard: AbortSignal, ports: FlowRunPorts): Promise<void> {
+async function runToItsEnd(
+  run: ClaimedRun,
+  host: FlowRunHost,
+  begin: () => Promise<FlowAtHand>,
+  hard: AbortSignal,
+  ports: FlowRunPorts,
+): Promise<void> {
   const startedAt = performance.now();
   let error: unknown;
+  let flow: FlowAtHand | undefined;
   try {
-    const flow = await fetchFlow(run, hard, ports);
+    flow = await begin();
     const reply = await execute(toRequest(run, flow), flow, host, hard, ports);
+    if (reply.outcome === "waiting") {
+      const until = reply.dueAt === null ? "until someone resumes it" : `until ${reply.dueAt}`;
+      ports.log(`Flow run "${run.name}" waits ${until}; its thread is free meanwhile.`);
+      return await letRunWait(host, ports);
+    }
     error = endOf(reply, flow, host);
   } catch (thrown) {
     error = thrown;
   }
   try {
-    if (error === undefined) {
+    if (error instanceof TaskOverdue && flow) {
+      ports.log(`Flow run "${run.name}" goes on without its thread: ${error.message}`);
+      await endOverdue(host, error, flow.registered.spec, ports);
+    } else if (error === undefined) {
       const seconds = ((performance.now() - startedAt) / 1_000).toFixed(2);
       ports.log(`Flow run "${run.name}" ended in ${host.acceptedState} after ${seconds} s.`);
     } else {
@@ -152,7 +186,11 @@ function toRequest(run: ClaimedRun, { registered, savedFlowFile }: FlowAtHand): 
 }
 
 /** Undefined: the run ended by itself, and the Cloud knows how. Otherwise why it did not. */
-function endOf(reply: RunReply, flow: FlowAtHand, host: FlowRunHost): Error | undefined {
+function endOf(
+  reply: Exclude<RunReply, { outcome: "waiting" }>,
+  flow: FlowAtHand,
+  host: FlowRunHost,
+): Error | undefined {
   if (reply.outcome === "done") {
     if (reply.state === host.acceptedState) return undefined;
     return new MillraceError(
@@ -161,8 +199,6 @@ function endOf(reply: RunReply, flow: FlowAtHand, host: FlowRunHost): Error | un
     );
   }
   if (reply.outcome === "broken off") return fromFailure(reply.failure);
-  if (reply.outcome === "waiting")
-    return new MillraceError("WORKER_PROTOCOL", "The worker thread gave back a run that waits, and was not asked to.");
   return reply.lists ? explainTaskIds(reply.lists, flow, reply.failure) : fromFailure(reply.failure);
 }
 

@@ -6,7 +6,6 @@ import { MAX_CLAIM } from "../core/claim-limit.js";
 import { MillraceError } from "../core/errors.js";
 import { normalizeLabels } from "../core/labels.js";
 import { ThreadPool } from "../threads/pool.js";
-import { answerQuestions } from "./answer-questions.js";
 import { whatIsWrong } from "./away.js";
 import { awayWaitMs, POLL_BACK_OFF_MS, pollWaitMs, Waker } from "./back-off.js";
 import { FlowCache } from "./flow-cache.js";
@@ -304,7 +303,6 @@ export class LocalAgent {
       stream,
       pool,
       flows: this.#flows,
-      answer: answerQuestions(cloud),
       cancelGraceMs,
       log: this.#log,
     });

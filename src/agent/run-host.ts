@@ -13,10 +13,20 @@ export interface SeenTaskRun {
   mapIndex: number;
   version: number;
   type: StateType | null;
+  /** How often it was tried, where its state says. */
+  runCount: number | null;
 }
 
 /** Finds the answer to a run's question, with the agent's own rights; the run sees nothing but the answer. @throws why there is none */
-export type AnswerQuestion = (question: HostQuestion, lease: Lease) => Promise<unknown>;
+export type AnswerQuestion = (question: HostQuestion) => Promise<unknown>;
+
+/** What a host tells its agent. */
+export interface HostEvents {
+  /** Once, when the Cloud has accepted the flow run's final state. */
+  onEnded?: () => void;
+  /** Of each task run's state that the Cloud has accepted. */
+  onTaskRun?: (taskRun: SeenTaskRun) => void;
+}
 
 /**
  * One run's capability: reports go out under this run's lease and no other. It also remembers what was accepted, so that
@@ -28,7 +38,7 @@ export class FlowRunHost implements RunHost {
   readonly #taskRuns = new Map<string, SeenTaskRun>();
   readonly #stop = Promise.withResolvers<FailureRecord>();
   #stopCode: string | null = null;
-  readonly #onEnded: () => void;
+  readonly #events: HostEvents;
   #underWay: Promise<unknown> = Promise.resolve();
   #begun = false;
   #acceptedState: string | null = null;
@@ -36,14 +46,14 @@ export class FlowRunHost implements RunHost {
 
   readonly #answer: AnswerQuestion;
 
-  /** @param onEnded Told once, when the Cloud has accepted the flow run's final state. */
-  constructor(run: ClaimedRun, stream: ReportStream, answer: AnswerQuestion, onEnded: () => void = () => {}) {
+  constructor(run: ClaimedRun, stream: ReportStream, answer: AnswerQuestion, events: HostEvents = {}) {
     this.#answer = answer;
-    this.#onEnded = onEnded;
+    this.#events = events;
     this.lease = { flowRunId: run.flowRunId, fence: run.fence };
     this.#stream = stream;
     for (const { state, ...taskRun } of run.taskRuns) {
-      this.#taskRuns.set(taskRun.taskRunId, { ...taskRun, type: isStateType(state?.type) ? state.type : null });
+      const type = isStateType(state?.type) ? state.type : null;
+      this.#taskRuns.set(taskRun.taskRunId, { ...taskRun, type, runCount: null });
     }
   }
 
@@ -81,14 +91,14 @@ export class FlowRunHost implements RunHost {
     for (const entry of report.states) this.#remember(entry);
     if (flowState !== undefined) {
       this.#acceptedState = flowState;
-      if (this.hasEnded) this.#onEnded();
+      if (this.hasEnded) this.#events.onEnded?.();
     }
     return null;
   }
 
   ask(question: HostQuestion): Promise<HostAnswer> {
     if (this.#closed) return Promise.resolve({ failure: this.#closed });
-    return this.#answer(question, this.lease).then(
+    return this.#answer(question).then(
       (answer) => ({ answer }),
       (error: unknown) => ({ failure: toFailure(error) }),
     );
@@ -122,6 +132,9 @@ export class FlowRunHost implements RunHost {
 
   #remember({ taskRun, state }: ReportEntry): void {
     if (!taskRun || !isStateType(state.type)) return;
-    this.#taskRuns.set(taskRun.taskRunId, { ...taskRun, version: taskRun.version + 1, type: state.type });
+    const runCount = typeof state.run_count === "number" ? state.run_count : null;
+    const seen = { ...taskRun, version: taskRun.version + 1, type: state.type, runCount };
+    this.#taskRuns.set(taskRun.taskRunId, seen);
+    this.#events.onTaskRun?.(seen);
   }
 }

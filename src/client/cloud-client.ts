@@ -1,3 +1,4 @@
+import type { WireState } from "../codec/state-json.js";
 import { isMillraceError, MillraceError } from "../core/errors.js";
 import { newId } from "../core/ids.js";
 import type { Claim, Cloud, NewFlowRun, ReportAnswer, ReportBatch } from "./cloud.js";
@@ -125,7 +126,14 @@ function authorSide(http: Http): AuthorSide {
 
 type AgentSide = Pick<
   Cloud,
-  "registerAgent" | "claimRuns" | "renewLeases" | "releaseRuns" | "reportStates" | "agentEvents"
+  | "registerAgent"
+  | "claimRuns"
+  | "renewLeases"
+  | "releaseRuns"
+  | "reportStates"
+  | "agentEvents"
+  | "cachedStates"
+  | "flowRunState"
 >;
 
 function agentSide(http: Http, url: string): AgentSide {
@@ -144,7 +152,11 @@ function agentSide(http: Http, url: string): AgentSide {
     async releaseRuns(agentId, runs) {
       const input = {
         agent_id: agentId,
-        runs: runs.map((run) => ({ ...toWireLease(run), ...(run.state === undefined ? {} : { state: run.state }) })),
+        runs: runs.map(({ state, waits, ...lease }) => ({
+          ...toWireLease(lease),
+          ...(state === undefined ? {} : { state }),
+          ...(waits === undefined ? {} : { waits }),
+        })),
       };
       const { success, error } = (await http.request(documents.releaseRuns, { input })).release_runs;
       if (!success)
@@ -152,6 +164,14 @@ function agentSide(http: Http, url: string): AgentSide {
           "CLOUD_REFUSED",
           `The Cloud at ${url} refused release_runs: ${error ?? "no reason given"}.`,
         );
+    },
+    async cachedStates({ flowId, taskSlug, cacheKey, sinceAt }) {
+      const input = { flow_id: flowId, task_slug: taskSlug, cache_key: cacheKey, since: sinceAt };
+      return (await http.request(documents.cachedStates, { input })).cached_states as WireState[];
+    },
+    async flowRunState(flowRunId) {
+      const { flow_run_by_pk } = await http.request(documents.flowRunState, { id: flowRunId });
+      return (flow_run_by_pk?.serialized_state ?? undefined) as WireState | undefined;
     },
     reportStates: (batch, claim) => reportStates(http, batch, claim),
     agentEvents: (agentId, flowGroupId, signal) => agentEvents(http, { agentId, flowGroupId, signal, url }),

@@ -29,12 +29,16 @@ export interface Cloud {
     leases: readonly Lease[],
     leaseMs: number,
   ): Promise<{ lost: string[]; cancelling: string[] }>;
-  releaseRuns(agentId: string, runs: readonly (Lease & { state?: WireState })[]): Promise<void>;
+  releaseRuns(agentId: string, runs: readonly ReleasedRun[]): Promise<void>;
   /** Reports and, in the same round trip, claims more runs when `claim` is given. */
   reportStates(batch: ReportBatch, claim?: Claim): Promise<ReportAnswer>;
   /** Events until `signal` fires; reconnects by itself, and yields an event after each reconnect since some may have been missed. */
   agentEvents(agentId: string, flowGroupId: string | undefined, signal: AbortSignal): AsyncIterable<AgentEvent>;
   createApiKey(name: string, scope?: string): Promise<{ id: string; key: string }>;
+  /** Cached states that may stand for running a task of this flow version, or of any flow with its cache key; the newest first. */
+  cachedStates(of: CacheQuestion): Promise<WireState[]>;
+  /** The state of a flow run; undefined when there is no such run. */
+  flowRunState(flowRunId: string): Promise<WireState | undefined>;
   authInfo(): Promise<{ tenantId: string; scope: string; name: string | null }>;
   /** Any document of the read API; for the command line. */
   query<T>(document: string, variables?: Record<string, unknown>): Promise<T>;
@@ -105,6 +109,11 @@ export interface Lease {
   flowRunId: string;
   fence: number;
 }
+/** A run given back: `state` ends it, `waits` leaves it Running until one of its task runs is due; otherwise it is Scheduled again. */
+export interface ReleasedRun extends Lease {
+  state?: WireState;
+  waits?: boolean;
+}
 export interface ClaimedRun extends Lease {
   leaseExpiresAt: string;
   flowId: string;
@@ -122,7 +131,8 @@ export interface ReportBatch {
   runs: (Lease & { states: readonly StateReport[]; logs: readonly LogLine[] })[];
 }
 export interface StateReport {
-  taskRun?: { taskRunId: string; taskSlug: string; mapIndex: number; version: number };
+  /** `name` is set where the author gave the task run one of its own. */
+  taskRun?: { taskRunId: string; taskSlug: string; mapIndex: number; version: number; name?: string };
   state: WireState;
   at: string;
 }
@@ -130,6 +140,12 @@ export interface ReportAnswer {
   refused: { flowRunId: string; code: string; message: string }[];
   cancelling: string[];
   claimed: ClaimAnswer | undefined;
+}
+export interface CacheQuestion {
+  flowId: string;
+  taskSlug: string;
+  cacheKey: string | null;
+  sinceAt: string;
 }
 export interface AgentEvent {
   runDue: boolean;

@@ -52,6 +52,7 @@ const REPORT_FIELDS = "refused { flow_run_id code message } cancelling";
 /** Every operation that `cloud-client.ts` sends. A test holds each against the Cloud's schema. */
 export const documents = {
   hello: root("hello", "query { hello }"),
+  cachedStates: root("cached_states", "query($input: cached_states_input!) { cached_states(input: $input) }"),
   authInfo: root("auth_info", "query { auth_info { tenant_id scope name } }"),
   findProject: read<{ project: { id: string }[] }, { name: string }>(
     "project",
@@ -67,6 +68,10 @@ export const documents = {
   flow: read<{ flow_by_pk: WireFlowRow | null }, { id: string }>(
     "flow_by_pk",
     `query($id: UUID!) { flow_by_pk(id: $id) { ${FLOW_FIELDS} } }`,
+  ),
+  flowRunState: read<{ flow_run_by_pk: { serialized_state: unknown } | null }, { id: string }>(
+    "flow_run_by_pk",
+    "query($id: UUID!) { flow_run_by_pk(id: $id) { serialized_state } }",
   ),
   createProject: mutation("create_project", "id"),
   createFlow: mutation("create_flow", "id version flow_group_id created"),

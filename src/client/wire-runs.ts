@@ -59,8 +59,9 @@ export function toWireReport(batch: ours.ReportBatch): wire.ReportStatesInput {
 
 function toWireStateReport({ taskRun, at, state }: ours.StateReport): wire.StateReportInput {
   if (!taskRun) return { at, state };
-  const { taskRunId, taskSlug, mapIndex, version } = taskRun;
-  return { task_run_id: taskRunId, task_slug: taskSlug, map_index: mapIndex, version, at, state };
+  const { taskRunId, taskSlug, mapIndex, version, name } = taskRun;
+  const run = { task_run_id: taskRunId, task_slug: taskSlug, map_index: mapIndex, version, at, state };
+  return name === undefined ? run : { ...run, task_run_name: name };
 }
 
 function toWireLogLine(line: LogLine): wire.LogInput {

@@ -5,6 +5,8 @@ export interface Queries {
   hello: { arguments: Record<string, never>; payload: string };
   auth_info: { arguments: Record<string, never>; payload: AuthInfo };
   api: { arguments: Record<string, never>; payload: ApiInfo };
+  /** Ours. Cached states, newest first, that may stand for running a task of this flow version; with a key, of any flow's tasks that share it. */
+  cached_states: { arguments: { input: CachedStatesInput }; payload: unknown[] };
 }
 
 export interface Mutations {
@@ -22,7 +24,7 @@ export interface Mutations {
   claim_runs: { arguments: { input: ClaimRunsInput }; payload: ClaimRunsPayload };
   /** Ours. Keeps leases alive; answers what has become of each run. */
   renew_leases: { arguments: { input: RenewLeasesInput }; payload: RenewLeasesPayload };
-  /** Ours. Gives runs back that were claimed and never begun, or whose thread died; they are Scheduled again, or Failed with the reason. */
+  /** Ours. Gives runs back: those that were claimed and never begun, or whose thread died, are Scheduled again, or Failed with the reason; those whose tasks wait stay Running. */
   release_runs: { arguments: { input: ReleaseRunsInput }; payload: SuccessPayload };
   /** Ours. Many states and log lines of many runs in one transaction, judged one by one in the order given. Safe to send twice. */
   report_states: { arguments: { input: ReportStatesInput }; payload: ReportStatesPayload };
@@ -37,6 +39,13 @@ export interface Mutations {
 export interface Subscriptions {
   /** Ours. Tells an agent at once that a run it may take is due, or that one of its runs is to stop. */
   agent_events: { arguments: { agent_id: string; flow_group_id?: string | null }; payload: AgentEvent };
+}
+
+export interface CachedStatesInput {
+  flow_id: string;
+  task_slug: string;
+  cache_key?: string | null;
+  since: string;
 }
 
 export interface AuthInfo {
@@ -205,6 +214,8 @@ export interface ReleaseInput {
   fence: number;
   /** A Failed state ends the run; without one it is Scheduled again at once. */
   state?: unknown;
+  /** In place of a state: nothing is left to do but to wait. The run stays Running, and is due when one of its task runs is. */
+  waits?: boolean | null;
 }
 
 export interface ReportStatesInput {
@@ -228,6 +239,8 @@ export interface StateReportInput {
   /** For a mapped child that the Cloud may not know yet. */
   task_slug?: string | null;
   map_index?: number | null;
+  /** The task run's name, where its author gave it one of its own. */
+  task_run_name?: string | null;
   /** The version that this state follows. */
   version?: number | null;
   at: string;

@@ -100,8 +100,12 @@ export function dueBetween(
   until: string,
 ): Promise<{ tenant_id: string; labels: string; flow_group_id: string }[]> {
   return reads.all(
-    `SELECT DISTINCT r.tenant_id, r.labels, f.flow_group_id FROM flow_run r JOIN flow f ON f.id = r.flow_id
-     WHERE r.${WAITING} AND r.state_start_time > ?1 AND r.state_start_time <= ?2`,
+    `SELECT r.tenant_id, r.labels, f.flow_group_id FROM flow_run r JOIN flow f ON f.id = r.flow_id
+     WHERE r.${WAITING} AND r.state_start_time > ?1 AND r.state_start_time <= ?2
+     UNION
+     SELECT r.tenant_id, r.labels, f.flow_group_id
+     FROM task_run t CROSS JOIN flow_run r ON r.id = t.flow_run_id JOIN flow f ON f.id = r.flow_id
+     WHERE t.${WAITING} AND t.state_start_time > ?1 AND t.state_start_time <= ?2 AND r.state = 'Running' AND r.lease_agent_id IS NULL`,
     after,
     until,
   );
@@ -133,11 +137,28 @@ export async function cancellingOf(reads: Reads, agentId: string): Promise<strin
   return rows.map((each) => each.id);
 }
 
-/** When the first run of all is due, after an instant. One step in the index for each label set. */
+/**
+ * When the first run of all is due, after an instant: one step in the index for each label set, and for runs that are
+ * Running and held by nobody the task run that is due first.
+ */
 export async function earliestDue(reads: Reads, after: string): Promise<string | null> {
   const [row] = await reads.all<{ due_at: string | null }>(
-    `SELECT min(state_start_time) AS due_at FROM flow_run WHERE ${WAITING} AND state_start_time > ?1`,
+    `SELECT min(due_at) AS due_at FROM (
+       SELECT min(state_start_time) AS due_at FROM flow_run WHERE ${WAITING} AND state_start_time > ?1
+       UNION ALL
+       SELECT * FROM (SELECT t.state_start_time FROM task_run t CROSS JOIN flow_run r ON r.id = t.flow_run_id
+         WHERE t.${WAITING} AND t.state_start_time > ?1 AND r.state = 'Running' AND r.lease_agent_id IS NULL
+         ORDER BY t.state_start_time LIMIT 1))`,
     after,
+  );
+  return row?.due_at ?? null;
+}
+
+/** When the first of a flow run's waiting task runs is due; null: none ever is by itself. */
+export async function earliestTaskRunDue(reads: Reads, flowRunId: string): Promise<string | null> {
+  const [row] = await reads.all<{ due_at: string | null }>(
+    `SELECT min(state_start_time) AS due_at FROM task_run WHERE flow_run_id = ?1 AND ${WAITING}`,
+    flowRunId,
   );
   return row?.due_at ?? null;
 }

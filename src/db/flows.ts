@@ -167,9 +167,17 @@ export function tasksOf(
   return reads.all("SELECT id, slug, cache_key FROM task WHERE flow_id = ?1 ORDER BY id", flowId);
 }
 
-export async function findTaskId(reads: Reads, flowId: string, slug: string): Promise<string | undefined> {
-  const [row] = await reads.all<{ id: string }>("SELECT id FROM task WHERE flow_id = ?1 AND slug = ?2", flowId, slug);
-  return row?.id;
+export async function findTask(
+  reads: Reads,
+  flowId: string,
+  slug: string,
+): Promise<{ id: string; cache_key: string | null } | undefined> {
+  const [row] = await reads.all<{ id: string; cache_key: string | null }>(
+    "SELECT id, cache_key FROM task WHERE flow_id = ?1 AND slug = ?2",
+    flowId,
+    slug,
+  );
+  return row;
 }
 
 export async function flowGroupIdOf(reads: Reads, flowId: string): Promise<string | undefined> {

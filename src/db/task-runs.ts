@@ -18,8 +18,10 @@ const FIXED = [
   "cache_key",
 ] as const satisfies (keyof TaskRunRow)[];
 const ALL = [...FIXED, ...STATE_COLUMNS];
+/** What a report may change. */
+const CHANGING = [...STATE_COLUMNS, "name"] as const;
 const INSERT = insertSql("task_run", ALL);
-const UPDATE = updateSql("task_run", STATE_COLUMNS, "id");
+const UPDATE = updateSql("task_run", CHANGING, "id");
 
 /** Up to so many, rows are looked up one by one: a list costs as much as two look-ups before it finds any. */
 const MAX_SINGLE_LOOK_UPS = 4;
@@ -97,6 +99,6 @@ export function insertTaskRuns(transaction: Transaction, rows: readonly TaskRunR
 export function writeTaskRuns(transaction: Transaction, rows: readonly TaskRunRow[]): Promise<void> {
   return transaction.runMany(
     UPDATE,
-    rows.map((row) => [...valuesOf(row, STATE_COLUMNS), row.id]),
+    rows.map((row) => [...valuesOf(row, CHANGING), row.id]),
   );
 }

@@ -72,7 +72,8 @@ export async function moveFlowRun(ledger: Ledger, run: FlowRunRow, move: Move): 
   return null;
 }
 
-async function noteDue(ledger: Ledger, run: FlowRunRow, dueAt: string): Promise<void> {
+/** Agents are to be told when the run is due. */
+export async function noteDue(ledger: Ledger, run: FlowRunRow, dueAt: string): Promise<void> {
   const flowGroupId = await flowGroupIdOf(ledger.transaction, run.flow_id);
   if (flowGroupId === undefined) return;
   const labels = JSON.parse(run.labels) as string[];

@@ -1,6 +1,6 @@
 import type { RunReportInput, StateReportInput } from "../client/wire.js";
 import type { FlowRunRow } from "../db/flow-runs.js";
-import { findTaskId } from "../db/flows.js";
+import { findTask } from "../db/flows.js";
 import { loadMappedTaskRuns, type TaskRunRow } from "../db/task-runs.js";
 import type { Refused } from "./apply-state.js";
 import { addTaskRun, type Ledger } from "./ledger.js";
@@ -15,7 +15,7 @@ export interface NewChildren {
 
 /** Looks up, once for a whole batch, what the children in it need: their tasks, and who has their places already. */
 export async function findNewChildren(ledger: Ledger, reports: readonly RunReportInput[]): Promise<NewChildren> {
-  const taskIds = new Map<string, string | undefined>();
+  const tasks = new Map<string, Awaited<ReturnType<typeof findTask>>>();
   const places = new Map<string, string>();
   for (const report of reports) {
     const flowRun = ledger.flowRuns.get(report.flow_run_id);
@@ -23,8 +23,8 @@ export async function findNewChildren(ledger: Ledger, reports: readonly RunRepor
     const unknown = report.states.filter((entry) => entry.task_run_id && !ledger.taskRuns.has(entry.task_run_id));
     for (const [slug, entries] of Map.groupBy(unknown, (entry) => entry.task_slug ?? "")) {
       const key = `${flowRun.flow_id} ${slug}`;
-      if (!taskIds.has(key)) taskIds.set(key, await findTaskId(ledger.transaction, flowRun.flow_id, slug));
-      const taskId = taskIds.get(key);
+      if (!tasks.has(key)) tasks.set(key, await findTask(ledger.transaction, flowRun.flow_id, slug));
+      const taskId = tasks.get(key)?.id;
       if (taskId === undefined) continue;
       const indexes = entries.map((entry) => entry.map_index ?? -1);
       for (const row of await loadMappedTaskRuns(ledger.transaction, flowRun.id, taskId, indexes)) {
@@ -36,16 +36,17 @@ export async function findNewChildren(ledger: Ledger, reports: readonly RunRepor
     add(flowRun, entry, taskRunId) {
       const slug = entry.task_slug ?? "";
       const mapIndex = entry.map_index ?? -1;
-      const taskId = taskIds.get(`${flowRun.flow_id} ${slug}`);
+      const task = tasks.get(`${flowRun.flow_id} ${slug}`);
       const what = `Task run ${taskRunId} of flow run ${flowRun.id} is not known`;
-      if (taskId === undefined) return refused(`${what}, and its flow has no task "${slug}".`);
+      if (!task) return refused(`${what}, and its flow has no task "${slug}".`);
       if (mapIndex < 0)
         return refused(`${what}, and only children of a mapped task may be new (map_index is ${mapIndex}).`);
+      const { id: taskId, cache_key: cacheKey } = task;
       const place = placeOf(flowRun.id, taskId, mapIndex);
       const taken = places.get(place);
       if (taken !== undefined) return refused(`${what}: child ${mapIndex} of task "${slug}" is task run ${taken}.`);
       places.set(place, taskRunId);
-      return addTaskRun(ledger, { id: taskRunId, flowRunId: flowRun.id, taskId, mapIndex, cacheKey: null });
+      return addTaskRun(ledger, { id: taskRunId, flowRunId: flowRun.id, taskId, mapIndex, cacheKey });
     },
     drop(row) {
       places.delete(placeOf(row.flow_run_id, row.task_id, row.map_index));

@@ -1,9 +1,16 @@
 import { agentTakes } from "../core/labels.js";
 import type { State } from "../core/state.js";
-import { type DueRow, dueFlowRuns, dueRunningFlowRuns, nextDueAt, waitingLabelSets } from "../db/claim.js";
+import {
+  type DueRow,
+  dueFlowRuns,
+  dueRunningFlowRuns,
+  earliestTaskRunDue,
+  nextDueAt,
+  waitingLabelSets,
+} from "../db/claim.js";
 import type { Reads } from "../db/database.js";
 import type { FlowRunRow } from "../db/flow-runs.js";
-import { moveFlowRun, type Refused } from "./apply-state.js";
+import { moveFlowRun, noteDue, type Refused } from "./apply-state.js";
 import type { Ledger } from "./ledger.js";
 
 /** Who asks the queue, and for what. */
@@ -62,4 +69,17 @@ export async function takeBack(ledger: Ledger, run: FlowRunRow, why: string, cou
   if (counts) run.times_resurrected += 1;
   const state = { type: "Scheduled", message: `Rescheduled: ${why}`, start_time: at };
   return moveFlowRun(ledger, run, { state, at });
+}
+
+/**
+ * Takes a run whose tasks all wait from the agent that gives it back: it stays as it is, and is in the queue as soon as one
+ * of its task runs is due, which may be so already.
+ */
+export async function letWait(ledger: Ledger, run: FlowRunRow): Promise<void> {
+  run.lease_agent_id = null;
+  run.lease_expires_at = null;
+  run.updated = ledger.now;
+  ledger.changedFlowRuns.add(run);
+  const dueAt = await earliestTaskRunDue(ledger.transaction, run.id);
+  if (dueAt !== null) await noteDue(ledger, run, dueAt);
 }

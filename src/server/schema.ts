@@ -5,6 +5,7 @@ import { asInstant } from "../codec/state-json.js";
 import { MillraceError } from "../core/errors.js";
 import { findAgent } from "../db/agents.js";
 import type { Database } from "../db/database.js";
+import { readCachedStates } from "./cached-states.js";
 import { getRunsInQueue, registerAgent, writeRunLogs } from "./mutations/agents.js";
 import { agentUnknown, claimRuns } from "./mutations/claim-runs.js";
 import { createFlow } from "./mutations/create-flow.js";
@@ -24,10 +25,13 @@ type MutationResolvers = {
   ) => Promise<Mutations[Name]["payload"]>;
 };
 type QueryResolvers = {
-  [Name in keyof Queries]: (input: unknown, context: RequestContext) => Promise<Queries[Name]["payload"]>;
+  [Name in keyof Queries]: (
+    input: Queries[Name]["arguments"] extends { input: infer Input } ? Input : unknown,
+    context: RequestContext,
+  ) => Promise<Queries[Name]["payload"]>;
 };
 
-const queries: QueryResolvers = { hello, auth_info: authInfo, api };
+const queries: QueryResolvers = { hello, auth_info: authInfo, api, cached_states: readCachedStates };
 const mutations: MutationResolvers = {
   create_project: createProject,
   create_flow: createFlow,

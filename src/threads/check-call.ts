@@ -115,7 +115,8 @@ function checkEntry(entry: unknown, size: Size): string | null {
 
 function isTaskRun(value: unknown): boolean {
   if (!isPlain(value)) return false;
-  const { taskRunId, taskSlug, mapIndex, version } = value;
+  const { taskRunId, taskSlug, mapIndex, version, name } = value;
+  if (name !== undefined && !isName(name)) return false;
   return isName(taskRunId) && isName(taskSlug) && isCount(mapIndex, -1) && isCount(version, 0);
 }
 

@@ -51,7 +51,7 @@ export interface WireTaskRun {
 
 /** One state on its way to the Cloud. Without `taskRun` it is the flow run's own. */
 export interface ReportEntry {
-  taskRun?: { taskRunId: string; taskSlug: string; mapIndex: number; version: number };
+  taskRun?: { taskRunId: string; taskSlug: string; mapIndex: number; version: number; name?: string };
   state: WireState;
   /** When the state was entered, ISO 8601. */
   at: string;

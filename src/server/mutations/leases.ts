@@ -12,7 +12,7 @@ import { type FlowRunRow, touchFlowRun } from "../../db/flow-runs.js";
 import { moveFlowRun } from "../apply-state.js";
 import { type Ledger, readFlowRuns, withLedger } from "../ledger.js";
 import { type RequestContext, toInstant } from "../parts.js";
-import { takeBack } from "../queue.js";
+import { letWait, takeBack } from "../queue.js";
 import { agentUnknown, checkLeaseMs } from "./claim-runs.js";
 
 /** Keeps an agent's leases alive; a lease that ended may still be renewed as long as nobody took the run. */
@@ -62,13 +62,14 @@ export async function releaseRuns(input: ReleaseRunsInput, { parts, caller }: Re
       input.runs.map((each) => each.flow_run_id),
     );
     const notes: string[] = [];
-    for (const { flow_run_id, fence, state } of input.runs) {
+    for (const { flow_run_id, fence, state, waits } of input.runs) {
       const run = ledger.flowRuns.get(flow_run_id);
       if (!run || !holds(run, input.agent_id, fence)) {
         notes.push(`flow run ${flow_run_id} is no longer this agent's`);
         continue;
       }
-      await release(ledger, run, state, `agent ${agent.name} (${agent.id}) gave it back`);
+      if (waits) await letWait(ledger, run);
+      else await release(ledger, run, state, `agent ${agent.name} (${agent.id}) gave it back`);
     }
     return { success: true, error: notes.length === 0 ? null : notes.join("; ") };
   });

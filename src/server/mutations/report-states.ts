@@ -143,6 +143,7 @@ function takeTaskRunState(
   }
   const refused = moveTaskRun(ledger, flowRun, run, entry);
   if (refused && !known) children.drop(run);
+  if (!refused && entry.task_run_name) run.name = entry.task_run_name;
   return refused;
 }
 

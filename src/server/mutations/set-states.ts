@@ -5,9 +5,11 @@ import type {
   SetTaskRunStatesInput,
 } from "../../client/wire.js";
 import { MillraceError } from "../../core/errors.js";
+import { isScheduled, type StateType } from "../../core/state.js";
 import { findAgent } from "../../db/agents.js";
 import type { FlowRunRow } from "../../db/flow-runs.js";
-import { moveFlowRun, moveTaskRun, orThrow } from "../apply-state.js";
+import type { TaskRunRow } from "../../db/task-runs.js";
+import { moveFlowRun, moveTaskRun, noteDue, orThrow } from "../apply-state.js";
 import { type Ledger, readFlowRuns, readTaskRuns, withLedger } from "../ledger.js";
 import type { RequestContext } from "../parts.js";
 
@@ -71,9 +73,17 @@ export function setTaskRunStates(
       const flowRun = run && ledger.flowRuns.get(run.flow_run_id);
       if (!run || !flowRun) throw notFound("task run", task_run_id);
       orThrow(moveTaskRun(ledger, flowRun, run, { state, at: ledger.now }));
+      await noteTaskRunDue(ledger, flowRun, run);
     }
     return { states: input.states.map(({ task_run_id }) => ({ id: task_run_id, status: "SUCCESS", message: null })) };
   });
+}
+
+/** A task run that was resumed brings its flow run back, unless an agent has it still: then it does so when it is given back. */
+async function noteTaskRunDue(ledger: Ledger, flowRun: FlowRunRow, run: TaskRunRow): Promise<void> {
+  if (flowRun.state !== "Running" || flowRun.lease_agent_id !== null) return;
+  if (run.state_start_time === null || !isScheduled({ type: run.state as StateType })) return;
+  await noteDue(ledger, flowRun, run.state_start_time);
 }
 
 function notFound(what: "flow run" | "task run", id: string): MillraceError {
