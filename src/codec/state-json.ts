@@ -22,6 +22,9 @@ export function toWireState(state: State): WireState {
   if (state.mapCount !== undefined) wire.n_map_states = state.mapCount;
   // `"_result": null` breaks Prefect's client: it is left out when there is none.
   if (state.result !== undefined) wire._result = state.result;
+  if (state.cacheExpiresAt !== undefined) wire.cached_result_expiration = state.cacheExpiresAt;
+  if (state.inputHashes !== undefined) wire.hashed_inputs = state.inputHashes;
+  if (state.cachedParameters !== undefined) wire.cached_parameters = state.cachedParameters;
   if (state.wrapped !== undefined) wire.state = toWireState(state.wrapped);
   return wire;
 }
@@ -47,11 +50,26 @@ function readState(wire: unknown, at: string, depth: number): State {
     if (number !== undefined) read[name as keyof typeof counts] = number;
   }
   if (_result !== undefined && _result !== null) read.result = asResult(_result);
+  if (type === "Cached") readCacheFacts(wire as WireState, read);
   if (state !== undefined && state !== null) {
     if (depth === MAX_WRAPPED) throw invalid(`states are wrapped ${MAX_WRAPPED} deep at most`, type);
     read.wrapped = readState(state, at, depth + 1);
   }
   return read;
+}
+
+function readCacheFacts({ cached_result_expiration, hashed_inputs, cached_parameters }: WireState, read: State): void {
+  const expires = cached_result_expiration;
+  if (expires !== undefined) read.cacheExpiresAt = expires === null ? null : asInstant(expires);
+  if (hashed_inputs !== undefined && hashed_inputs !== null) {
+    const hashes = asObject(hashed_inputs, "hashed_inputs");
+    for (const each of Object.values(hashes)) {
+      if (typeof each !== "string") throw invalid("`hashed_inputs` holds texts", each);
+    }
+    read.inputHashes = hashes as Record<string, string>;
+  }
+  if (cached_parameters !== undefined && cached_parameters !== null)
+    read.cachedParameters = asObject(cached_parameters, "cached_parameters");
 }
 
 /** An instant as the database keeps it. One without a zone is UTC: Prefect's client sends those. @throws INPUT_INVALID */

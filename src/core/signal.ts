@@ -1,3 +1,4 @@
+import { MillraceError } from "./errors.js";
 import type { StandardSchema } from "./parameter.js";
 
 /** What a task may end its try with, other than by returning or failing. */
@@ -16,6 +17,9 @@ export interface SignalFacts {
   readonly schema?: StandardSchema<unknown> | undefined;
 }
 
+/** Shared by all copies of this package: a flow's bundle may carry one of its own. */
+const brand = Symbol.for("millrace.signal");
+
 /**
  * How a task ends its try by hand: thrown or returned from the task's function. It is no Error on purpose (as in Prefect,
  * where signals derive from a base that `except Exception` does not catch): a `catch` that looks for errors with
@@ -28,6 +32,7 @@ export class Signal {
   constructor(kind: SignalKind, facts: SignalFacts) {
     this.kind = kind;
     this.facts = facts;
+    Object.defineProperty(this, brand, { value: true });
   }
 }
 
@@ -46,15 +51,23 @@ export const signals = {
   fail: (message?: string, value?: unknown): Signal => new Signal("fail", { message, value }),
   /** Ends Success with `value`, from however deep. */
   success: (value?: unknown, message?: string): Signal => new Signal("success", { value, message }),
-  /** Tries again, whatever the task's `retries`; after `delayMs` milliseconds, or at `at`. Default: the task's `retryDelayMs`. */
+  /**
+   * Tries again, whatever the task's `retries`; after `delayMs` milliseconds, or at `at`. Default: the task's `retryDelayMs`.
+   * @throws TASK_OPTIONS_INVALID for a delay or a date that is none
+   */
   retry: (when: { delayMs?: number; at?: Date; message?: string } = {}): Signal =>
-    new Signal("retry", { message: when.message, delayMs: when.delayMs, dueAt: when.at?.getTime() }),
+    new Signal("retry", {
+      message: when.message,
+      delayMs: asDelay(when.delayMs),
+      dueAt: asTime("retry", "at", when.at),
+    }),
   /**
    * Waits until someone resumes the task run, or until `until`. The function is then called anew; what the run was resumed
    * with is in `taskContext().resumeInput`, checked by `schema`.
+   * @throws TASK_OPTIONS_INVALID for a date that is none
    */
   pause: (message?: string, more: { until?: Date; schema?: StandardSchema<unknown> } = {}): Signal =>
-    new Signal("pause", { message, dueAt: more.until?.getTime(), schema: more.schema }),
+    new Signal("pause", { message, dueAt: asTime("pause", "until", more.until), schema: more.schema }),
   /** Calls the function again; `value` is in `taskContext().loopResult` then, and `loopCount` one more. */
   loop: (value?: unknown, message?: string): Signal => new Signal("loop", { value, message }),
   /** Ends TriggerFailed. */
@@ -64,5 +77,23 @@ export const signals = {
 } as const;
 
 export function isSignal(value: unknown): value is Signal {
-  return value instanceof Signal;
+  return typeof value === "object" && value !== null && brand in value;
+}
+
+function asDelay(delayMs: number | undefined): number | undefined {
+  if (delayMs === undefined || delayMs >= 0) return delayMs;
+  throw new MillraceError(
+    "TASK_OPTIONS_INVALID",
+    `signals.retry() takes \`delayMs\` as a number of 0 or more, and was given ${String(delayMs)}.`,
+  );
+}
+
+function asTime(signal: string, option: string, at: Date | undefined): number | undefined {
+  if (at === undefined) return undefined;
+  const time = at instanceof Date ? at.getTime() : Number.NaN;
+  if (!Number.isNaN(time)) return time;
+  throw new MillraceError(
+    "TASK_OPTIONS_INVALID",
+    `signals.${signal}() takes \`${option}\` as a Date, and was given ${String(at)}.`,
+  );
 }

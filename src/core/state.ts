@@ -89,9 +89,55 @@ export const isSuccessful = (state: Typed): boolean => isType(state.type, "Succe
 export const isFailed = (state: Typed): boolean => isType(state.type, "Failed");
 export const isSkipped = (state: Typed): boolean => state.type === "Skipped";
 export const isMapped = (state: Typed): boolean => state.type === "Mapped";
+export const isCached = (state: Typed): boolean => state.type === "Cached";
 export const isCancelled = (state: Typed): boolean => state.type === "Cancelled";
+export const isTimedOut = (state: Typed): boolean => state.type === "TimedOut";
+export const isTriggerFailed = (state: Typed): boolean => state.type === "TriggerFailed";
+export const isLooped = (state: Typed): boolean => state.type === "Looped";
+export const isRetrying = (state: Typed): boolean => state.type === "Retrying";
+export const isPaused = (state: Typed): boolean => state.type === "Paused";
+export const isResumed = (state: Typed): boolean => state.type === "Resume";
+export const isSubmitted = (state: Typed): boolean => state.type === "Submitted";
+export const isQueued = (state: Typed): boolean => state.type === "Queued";
+/** A state around another one; see {@link unwrapState}. */
+export const isMeta = (state: Typed): boolean =>
+  state.type === "Submitted" || state.type === "Queued" || state.type === "ClientFailed";
 /** Finished for good: no later state may follow. `Looped` is finished only until its next round. */
 export const isTerminal = (state: Typed): boolean => isFinished(state) && state.type !== "Looped";
+
+/** The state underneath Submitted, Queued and ClientFailed, however deep. */
+export function unwrapState(state: State): State;
+export function unwrapState(state: State | null): State | null;
+export function unwrapState(state: State | null): State | null {
+  let at = state;
+  while (at?.wrapped) at = at.wrapped;
+  return at;
+}
+
+/** The colour that people know each state by, as Prefect 1.x shows it (section 1.7 of the protocol notes). */
+export const stateColors: Readonly<Record<StateType, string>> = {
+  Pending: "#7ebdff",
+  Scheduled: "#ffab00",
+  Paused: "#99a8e8",
+  Resume: "#f58c0c",
+  Retrying: "#f66a0a",
+  Submitted: "#ffdf5d",
+  Queued: "#ffea7f",
+  ClientFailed: "#eb0000",
+  Running: "#3d67ff",
+  Cancelling: "#e8e8e8",
+  Finished: "#003ccb",
+  Looped: "#003ccb",
+  Success: "#28a745",
+  Cached: "#34d058",
+  Mapped: "#003ccb",
+  Skipped: "#62757f",
+  Cancelled: "#bdbdbd",
+  Failed: "#eb0000",
+  TimedOut: "#ff4e33",
+  TriggerFailed: "#ff5131",
+  ValidationFailed: "#ff5131",
+};
 
 /** A new state; `at` defaults to now. */
 export function makeState(

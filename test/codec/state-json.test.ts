@@ -21,6 +21,13 @@ t.test("every field of a state comes back from the wire", async (t) => {
     makeState("Mapped", null, { at, mapCount: 1000 }),
     makeState("Success", "done", { at, result: { type: "LocalResult", location: "a/b", dir: "results" } }),
     makeState("Failed", "no", { at, context: { error: { code: "TASK_TIMED_OUT", hint: null } } }),
+    makeState("Cached", null, {
+      at,
+      cacheExpiresAt: "2026-11-24T00:00:00.000Z",
+      inputHashes: { 0: "ab12" },
+      cachedParameters: { day: 1 },
+    }),
+    makeState("Cached", "for ever", { at, cacheExpiresAt: null }),
     makeState("Queued", null, {
       at,
       wrapped: makeState("Submitted", null, { at, wrapped: makeState("Scheduled", null, { at }) }),
@@ -28,6 +35,19 @@ t.test("every field of a state comes back from the wire", async (t) => {
   ];
   for (const state of states)
     t.same(fromWireState(JSON.parse(JSON.stringify(toWireState(state))), at), state, state.type);
+});
+
+t.test("a Cached state carries what validators ask for, under the protocol's names", async (t) => {
+  const facts = { cacheExpiresAt: at, inputHashes: { 0: "ab" }, cachedParameters: { p: 1 } };
+  t.match(toWireState(makeState("Cached", null, { at, ...facts })), {
+    cached_result_expiration: at,
+    hashed_inputs: { 0: "ab" },
+    cached_parameters: { p: 1 },
+  });
+  const naive = { type: "Cached", cached_result_expiration: "2026-11-23T10:53:48.586928", hashed_inputs: null };
+  t.equal(fromWireState(naive, at).cacheExpiresAt, "2026-11-23T10:53:48.586Z", "without a zone it is UTC");
+  t.throws(() => fromWireState({ type: "Cached", hashed_inputs: { 0: 1 } }, at), { code: "INPUT_INVALID" });
+  t.throws(() => fromWireState({ type: "Cached", cached_parameters: [] }, at), { code: "INPUT_INVALID" });
 });
 
 t.test("the wire's words are the protocol's", async (t) => {

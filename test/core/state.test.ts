@@ -1,20 +1,32 @@
 import t from "tap";
 import {
+  isCached,
   isCancelled,
   isFailed,
   isFinished,
+  isLooped,
   isMapped,
+  isMeta,
+  isPaused,
   isPending,
+  isQueued,
+  isResumed,
+  isRetrying,
   isRunning,
   isScheduled,
   isSkipped,
   isStateType,
+  isSubmitted,
   isSuccessful,
   isTerminal,
+  isTimedOut,
+  isTriggerFailed,
   isType,
   makeState,
   type StateType,
+  stateColors,
   stateTypes,
+  unwrapState,
 } from "../../src/core/state.js";
 import { refuseFlowRunMove, refuseTaskRunMove } from "../../src/core/transitions.js";
 
@@ -22,24 +34,24 @@ import { refuseFlowRunMove, refuseTaskRunMove } from "../../src/core/transitions
 const answers: Record<StateType, string> = {
   Pending: "pending",
   Scheduled: "pending scheduled",
-  Paused: "pending scheduled",
-  Resume: "pending scheduled",
-  Retrying: "pending scheduled",
-  Submitted: "",
-  Queued: "scheduled",
-  ClientFailed: "",
+  Paused: "pending scheduled paused",
+  Resume: "pending scheduled resumed",
+  Retrying: "pending scheduled retrying",
+  Submitted: "submitted meta",
+  Queued: "scheduled queued meta",
+  ClientFailed: "meta",
   Running: "running",
   Cancelling: "running",
   Finished: "finished terminal",
-  Looped: "finished",
+  Looped: "finished looped",
   Success: "finished terminal successful",
-  Cached: "finished terminal successful",
+  Cached: "finished terminal successful cached",
   Mapped: "finished terminal successful mapped",
   Skipped: "finished terminal successful skipped",
   Cancelled: "finished terminal cancelled",
   Failed: "finished terminal failed",
-  TimedOut: "finished terminal failed",
-  TriggerFailed: "finished terminal failed",
+  TimedOut: "finished terminal failed timedOut",
+  TriggerFailed: "finished terminal failed triggerFailed",
   ValidationFailed: "finished terminal failed",
 };
 
@@ -58,6 +70,16 @@ t.test("states answer questions, so that nobody compares names", async (t) => {
     skipped: isSkipped,
     cancelled: isCancelled,
     failed: isFailed,
+    cached: isCached,
+    timedOut: isTimedOut,
+    triggerFailed: isTriggerFailed,
+    looped: isLooped,
+    retrying: isRetrying,
+    paused: isPaused,
+    resumed: isResumed,
+    submitted: isSubmitted,
+    queued: isQueued,
+    meta: isMeta,
   };
   for (const type of stateTypes) {
     const yes = Object.entries({ ...questions, ...outcomes }).filter(([, holds]) => holds({ type }));
@@ -148,4 +170,16 @@ t.test("a flow run goes the ways of a flow run", async (t) => {
     ["Running", "Looped", /never Looped/],
   ];
   for (const [from, to, why] of illegal) t.match(refuseFlowRunMove(from, to), why, `${from} → ${to}`);
+});
+
+t.test("every kind of state has a colour for people", async (t) => {
+  for (const type of stateTypes) t.match(stateColors[type], /^#[0-9a-f]{6}$/, type);
+});
+
+t.test("a state is found underneath the ones around it", async (t) => {
+  const inner = makeState("Scheduled", null);
+  const submitted = makeState("Submitted", null, { wrapped: inner });
+  t.equal(unwrapState(makeState("Queued", null, { wrapped: submitted })), inner);
+  t.equal(unwrapState(inner), inner);
+  t.equal(unwrapState(null), null);
 });
