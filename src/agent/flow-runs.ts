@@ -112,9 +112,11 @@ async function runToItsEnd(
       ports.log(`Flow run "${run.name}" waits ${until}; its thread is free meanwhile.`);
       return await letRunWait(host, ports);
     }
-    error = endOf(reply, flow, host);
+    error = reply.outcome === "done" ? await whyNotDone(reply.state, host) : whyBroken(reply, flow);
   } catch (thrown) {
-    error = thrown;
+    // A thread may die of what a run left behind, with the run's final state still on its way.
+    const refused = host.hasLast ? await host.settled() : null;
+    error = refused === null ? thrown : fromFailure(refused);
   }
   try {
     if (error instanceof TaskOverdue && flow) {
@@ -185,19 +187,18 @@ function toRequest(run: ClaimedRun, { registered, savedFlowFile }: FlowAtHand): 
   };
 }
 
-/** Undefined: the run ended by itself, and the Cloud knows how. Otherwise why it did not. */
-function endOf(
-  reply: Exclude<RunReply, { outcome: "waiting" }>,
-  flow: FlowAtHand,
-  host: FlowRunHost,
-): Error | undefined {
-  if (reply.outcome === "done") {
-    if (reply.state === host.acceptedState) return undefined;
-    return new MillraceError(
-      "WORKER_PROTOCOL",
-      `The worker thread said the run ended in ${reply.state}; the Cloud was told ${host.acceptedState}.`,
-    );
-  }
+/** Undefined: the Cloud has the final state that the thread tells. Otherwise why it has not. */
+async function whyNotDone(state: string, host: FlowRunHost): Promise<Error | undefined> {
+  const refused = await host.settled();
+  if (refused !== null) return fromFailure(refused);
+  if (state === host.acceptedState) return undefined;
+  return new MillraceError(
+    "WORKER_PROTOCOL",
+    `The worker thread said the run ended in ${state}; the Cloud was told ${host.acceptedState}.`,
+  );
+}
+
+function whyBroken(reply: Exclude<RunReply, { outcome: "waiting" | "done" }>, flow: FlowAtHand): Error {
   if (reply.outcome === "broken off") return fromFailure(reply.failure);
   return reply.lists ? explainTaskIds(reply.lists, flow, reply.failure) : fromFailure(reply.failure);
 }

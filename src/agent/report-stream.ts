@@ -103,7 +103,7 @@ export class ReportStream {
 
   /** Sends one batch; one that the Cloud cannot take is taken apart, so that one run's trouble is not its neighbours'. */
   async #deliver(lane: Lane, waiting: readonly Waiting[]): Promise<void> {
-    const ending = waiting.filter(endsItsRun).map(({ lease }) => lease.flowRunId);
+    const ending = waiting.filter(({ report }) => endsItsRun(report)).map(({ lease }) => lease.flowRunId);
     const claim = ending.length > 0 ? this.#options.claim(ending) : undefined;
     let answer: ReportAnswer | undefined;
     try {
@@ -171,8 +171,9 @@ function settle(waiting: readonly Waiting[], { refused }: ReportAnswer): void {
   }
 }
 
-function endsItsRun({ report }: Waiting): boolean {
-  const last = report.states.at(-1);
+/** Is the last of its states the flow run's final one? */
+export function endsItsRun({ states }: RunReport): boolean {
+  const last = states.at(-1);
   return (
     last !== undefined &&
     last.taskRun === undefined &&

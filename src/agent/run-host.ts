@@ -4,7 +4,7 @@ import { toFailure } from "../codec/failure.js";
 import { MillraceError } from "../core/errors.js";
 import { isStateType, isTerminal, type StateType } from "../core/state.js";
 import type { HostAnswer, HostQuestion, ReportEntry, RunHost, RunReport } from "../threads/messages.js";
-import type { ReportStream } from "./report-stream.js";
+import { endsItsRun, type ReportStream } from "./report-stream.js";
 
 /** A task run as the last accepted report left it. */
 export interface SeenTaskRun {
@@ -39,7 +39,8 @@ export class FlowRunHost implements RunHost {
   readonly #stop = Promise.withResolvers<FailureRecord>();
   #stopCode: string | null = null;
   readonly #events: HostEvents;
-  #underWay: Promise<unknown> = Promise.resolve();
+  #underWay: Promise<FailureRecord | null> = Promise.resolve(null);
+  #hasLast = false;
   #begun = false;
   #acceptedState: string | null = null;
   #closed: FailureRecord | undefined;
@@ -71,11 +72,28 @@ export class FlowRunHost implements RunHost {
     return this.#begun;
   }
 
+  /**
+   * The report with the flow run's final state is answered at once: nothing on the thread waits for it, and the thread may
+   * take the next run meanwhile. What becomes of it is told by {@link settled}; log lines may follow it.
+   */
   report(report: RunReport): Promise<FailureRecord | null> {
     if (this.#closed) return Promise.resolve(this.#closed);
-    const sent = this.#send(report);
-    this.#underWay = sent;
-    return sent;
+    this.#underWay = this.#hasLast
+      ? this.#underWay.then((failure) => failure ?? this.#send(report))
+      : this.#send(report);
+    if (this.#hasLast || !endsItsRun(report)) return this.#underWay;
+    this.#hasLast = true;
+    return Promise.resolve(null);
+  }
+
+  /** Has the run handed over its flow run's final state, accepted or not? */
+  get hasLast(): boolean {
+    return this.#hasLast;
+  }
+
+  /** Resolves when all that was reported is answered: with null, or with why the Cloud did not accept it. */
+  settled(): Promise<FailureRecord | null> {
+    return this.#underWay;
   }
 
   async #send(report: RunReport): Promise<FailureRecord | null> {

@@ -66,7 +66,8 @@ export interface RunReport {
 export interface RunHost {
   /**
    * Resolves with null when the Cloud has accepted all of it, otherwise with the reason. After a reason the run is over
-   * for this thread. One report at a time.
+   * for this thread. One report at a time. The one with the flow run's final state resolves when the host has it, which
+   * sees to the rest.
    */
   report(report: RunReport): Promise<FailureRecord | null>;
   /**
@@ -103,7 +104,7 @@ export type HostAnswer = { answer: unknown } | { failure: FailureRecord };
 
 /** How a run ended on its thread. */
 export type RunReply =
-  /** The engine came to its end, and the Cloud has accepted the flow run's last state, whose type this is. */
+  /** The engine came to its end and handed over the flow run's last state, whose type this is; all before it was accepted. */
   | { outcome: "done"; state: string }
   /**
    * Nothing is left to do now: task runs wait for their time, or for someone. The flow run stays Running, and comes back
