@@ -58,6 +58,10 @@ const importers: Record<string, readonly string[]> = {
   piscina: ["threads"],
   comlink: ["threads"],
   esbuild: ["deploy"],
+  "@aws-sdk/client-s3": ["storage"],
+  "@google-cloud/storage": ["storage"],
+  "@azure/storage-blob": ["storage"],
+  "@azure/identity": ["storage"],
   commander: ["cli"],
 };
 
@@ -153,7 +157,8 @@ t.test("built-in modules are imported with the node: prefix", async (t) => {
 
 t.test("the runtime dependencies are those that the code imports", async (t) => {
   const manifest = JSON.parse(readFileSync(join(repositoryFolder, "package.json"), "utf8"));
-  const declared = Object.keys(manifest.dependencies).sort();
+  const optional = Object.keys(manifest.peerDependencies);
+  const declared = [...Object.keys(manifest.dependencies), ...optional].sort();
   const imported = new Set<string>();
   for (const file of all) {
     for (const line of file.imports) {
@@ -178,6 +183,21 @@ t.test("the runtime dependencies are those that the code imports", async (t) => 
   for (const [name, range] of Object.entries<string>(manifest.dependencies)) {
     t.match(range, /^\d+\.\d+\.\d+$/, `${name} is pinned to one version`);
   }
+  for (const name of optional) {
+    t.equal(manifest.peerDependenciesMeta[name]?.optional, true, `${name} is installed by those who need it`);
+    t.match(manifest.devDependencies[name], /^\d+\.\d+\.\d+$/, `the tests run with one version of ${name}`);
+  }
+});
+
+t.test("a package that users install only when they need it is loaded when it is used", async (t) => {
+  const manifest = JSON.parse(readFileSync(join(repositoryFolder, "package.json"), "utf8"));
+  const broken = all.flatMap((file) =>
+    file.imports
+      .filter((line) => (packageOf(line.specifier) ?? "") in manifest.peerDependencies)
+      .filter((line) => !line.typeOnly && line.kind !== "dynamic")
+      .map((line) => where(file, line)),
+  );
+  holds(t, "optional packages are imported by import() or for their types", broken);
 });
 
 t.test("only the command line ends the process", async (t) => {
