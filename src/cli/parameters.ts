@@ -17,7 +17,8 @@ export function readParameters(pairs: readonly string[], file: string | undefine
   return parameters;
 }
 
-function readValue(text: string): unknown {
+/** JSON, or the text as it stands. */
+export function readValue(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch {

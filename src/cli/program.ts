@@ -7,6 +7,7 @@ import { addCancelCommand } from "./commands/cancel.js";
 import { addCreateCommands } from "./commands/create.js";
 import { addDeployCommand } from "./commands/deploy.js";
 import { addGetCommands } from "./commands/get.js";
+import { addResumeCommand } from "./commands/resume.js";
 import { addRunCommand } from "./commands/run.js";
 import { addServerCommands } from "./commands/server.js";
 
@@ -36,6 +37,7 @@ export function makeProgram(host: Host): Command {
   addAgentCommands(program, host);
   addGetCommands(program, host);
   addCancelCommand(program, host);
+  addResumeCommand(program, host);
   return program;
 }
 

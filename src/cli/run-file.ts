@@ -1,6 +1,7 @@
 import { mkdtemp, open, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { findLocalSecret } from "../client/secrets.js";
 import type { LogLine } from "../core/context.js";
 import { MillraceError } from "../core/errors.js";
 import type { FlowDefinition } from "../core/flow-definition.js";
@@ -76,12 +77,14 @@ function runHere(
   view: LiveView,
 ): Promise<EngineOutcome> {
   const startedAt = new Map<string, string>();
-  const parameters = new Set(flow.tasks.filter(({ kind }) => kind === "parameter").map(({ slug }) => slug));
+  // The task run of a parameter or secret says nothing that people do not know.
+  const unseen = new Set(flow.tasks.filter(({ kind }) => kind !== "task").map(({ slug }) => slug));
   const ports = localPorts({
     signal,
     log: (line) => view.say(logText(line)),
+    secrets: { read: async (name) => findLocalSecret(name) },
     onState: ({ taskSlug, mapIndex, state }) => {
-      if (taskSlug === null || !parameters.has(taskSlug)) view.update(toChange(taskSlug, mapIndex, state, startedAt));
+      if (taskSlug === null || !unseen.has(taskSlug)) view.update(toChange(taskSlug, mapIndex, state, startedAt));
     },
   });
   const run = {

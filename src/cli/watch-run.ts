@@ -36,9 +36,9 @@ export async function watchRun(
   const cloud = patientReader(strictCloud, signal, (text) => say(text));
   let run = await getFlowRun(cloud, flowRunId);
   const all = await listFlowTasks(cloud, run.flowId);
-  // A parameter's task run says nothing that the run's parameters do not.
-  const parameters = new Set(all.filter(({ kind }) => kind === "parameter").map(({ taskSlug }) => taskSlug));
-  const slugs = all.map(({ taskSlug }) => taskSlug).filter((slug) => !parameters.has(slug));
+  // The task run of a parameter or secret says nothing that people do not know.
+  const unseen = new Set(all.filter(({ kind }) => kind !== "task").map(({ taskSlug }) => taskSlug));
+  const slugs = all.map(({ taskSlug }) => taskSlug).filter((slug) => !unseen.has(slug));
   const live = new LiveRun(`Flow run ${printable(run.name)} of "${printable(run.flow)}"`, slugs);
   const view = openLiveView(live, terminal);
   say = view.say;
@@ -50,7 +50,7 @@ export async function watchRun(
       // The flow run is read first: once it has ended, its task runs have too, and the next read shows them so.
       run = await getFlowRun(cloud, flowRunId);
       const ended = isFinishedName(run.state);
-      const changed = (await reader()).filter(({ taskSlug }) => !parameters.has(taskSlug)).map(taskChange);
+      const changed = (await reader()).filter(({ taskSlug }) => !unseen.has(taskSlug)).map(taskChange);
       const changes = ended ? [...changed, flowChange(run)] : [flowChange(run), ...changed];
       for (const change of changes) view.update(change);
       if (ended || signal.aborted) return run;

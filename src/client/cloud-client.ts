@@ -77,7 +77,14 @@ function accessSide(http: Http): AccessSide {
 
 type AuthorSide = Pick<
   Cloud,
-  "findProject" | "createProject" | "createFlow" | "latestFlow" | "flow" | "createFlowRun" | "cancelFlowRun"
+  | "findProject"
+  | "createProject"
+  | "createFlow"
+  | "latestFlow"
+  | "flow"
+  | "createFlowRun"
+  | "cancelFlowRun"
+  | "resumeTaskRun"
 >;
 
 function authorSide(http: Http): AuthorSide {
@@ -120,6 +127,9 @@ function authorSide(http: Http): AuthorSide {
     async cancelFlowRun(flowRunId) {
       const { cancel_flow_run } = await http.request(documents.cancelFlowRun, { input: { flow_run_id: flowRunId } });
       return cancel_flow_run.state;
+    },
+    async resumeTaskRun(taskRunId, facts) {
+      await http.request(documents.resumeTaskRun, { input: { task_run_id: taskRunId, ...facts } });
     },
   };
 }

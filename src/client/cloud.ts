@@ -22,6 +22,8 @@ export interface Cloud {
   flow(flowId: string): Promise<RegisteredFlow | undefined>;
   createFlowRun(run: NewFlowRun): Promise<string>;
   cancelFlowRun(flowRunId: string): Promise<string>;
+  /** Lets a Paused task run go on. @throws STATE_REFUSED when it is not Paused */
+  resumeTaskRun(taskRunId: string, facts: { input?: unknown }): Promise<void>;
   registerAgent(agent: { type: string; name: string; labels: readonly string[] }): Promise<string>;
   claimRuns(claim: Claim): Promise<ClaimAnswer>;
   renewLeases(

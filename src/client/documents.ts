@@ -77,6 +77,8 @@ export const documents = {
   createFlow: mutation("create_flow", "id version flow_group_id created"),
   createFlowRun: mutation("create_flow_run", "id"),
   cancelFlowRun: mutation("cancel_flow_run", "state"),
+  // Twice is refused the second time: the task run is Paused no more.
+  resumeTaskRun: mutation("resume_task_run", "state", false),
   registerAgent: mutation("register_agent", "id"),
   // Repeated when its answer was lost, it claims other runs; the lost ones come back when their lease ends.
   claimRuns: mutation("claim_runs", CLAIM_FIELDS),

@@ -1,6 +1,6 @@
 import type { Cloud } from "./cloud.js";
 import { readDocuments as documents } from "./read-documents.js";
-import { PARAMETER_TYPE } from "./serialize-flow.js";
+import { PARAMETER_TYPE, SECRET_TYPE } from "./serialize-flow.js";
 
 /* What the command line reads of a Cloud, as plain records in our names; runs are in run-reads.ts. */
 
@@ -34,7 +34,7 @@ export interface AgentRow {
 export interface FlowTaskRow {
   taskSlug: string;
   task: string;
-  kind: "task" | "parameter";
+  kind: "task" | "parameter" | "secret";
   mapped: boolean;
 }
 
@@ -128,7 +128,7 @@ export async function listFlowTasks(cloud: Cloud, flowId: string): Promise<FlowT
   const rows = (flow_by_pk?.tasks ?? []).map(({ slug, name, type, mapped }) => ({
     taskSlug: slug,
     task: name,
-    kind: type === PARAMETER_TYPE ? ("parameter" as const) : ("task" as const),
+    kind: kindOf(type),
     mapped,
   }));
   return rows.sort((a, b) => (place.get(a.taskSlug) ?? 0) - (place.get(b.taskSlug) ?? 0));
@@ -136,4 +136,9 @@ export async function listFlowTasks(cloud: Cloud, flowId: string): Promise<FlowT
 interface WireFlowTasks {
   serialized_flow: { tasks?: { slug: string }[] } | null;
   tasks: { slug: string; name: string; type: string | null; mapped: boolean }[];
+}
+
+function kindOf(type: string | null): FlowTaskRow["kind"] {
+  if (type === PARAMETER_TYPE) return "parameter";
+  return type === SECRET_TYPE ? "secret" : "task";
 }

@@ -2,6 +2,7 @@ import { dirname } from "node:path";
 import { MillraceError } from "../core/errors.js";
 import type { EdgeSpec, FlowSpec, ParameterSpec, TaskSpec } from "../core/flow-spec.js";
 import { normalizeLabels } from "../core/labels.js";
+import type { JsonSchema } from "../core/parameter.js";
 import type { FlowStorage, NewFlow, RegisteredFlow, ThreadOptions } from "./cloud.js";
 import type { WireFlowRow } from "./documents.js";
 
@@ -56,6 +57,8 @@ interface SerializedParameter {
   type: string;
   default: unknown;
   required: boolean;
+  /** Ours: what the Cloud checks a value against. */
+  json_schema: JsonSchema | null;
   tags: string[];
   mapped: false;
   auto_generated: false;
@@ -74,6 +77,8 @@ const SERIALIZATION_VERSION = "1.4.1";
 const TASK_TYPE = "millrace.Task";
 /** By this name Prefect's clients and server know a parameter among the tasks. */
 export const PARAMETER_TYPE = "prefect.core.parameter.Parameter";
+/** And by this one a secret. */
+export const SECRET_TYPE = "prefect.tasks.secrets.base.PrefectSecret";
 
 export function toSerializedFlow(flow: NewFlow): SerializedFlow {
   const { spec } = flow;
@@ -104,7 +109,7 @@ function toTask(spec: TaskSpec): SerializedTask {
   return {
     slug: spec.slug,
     name: spec.name,
-    type: TASK_TYPE,
+    type: spec.kind === "secret" ? SECRET_TYPE : TASK_TYPE,
     tags: spec.tags,
     max_retries: spec.retries,
     retry_delay: spec.retries === 0 ? null : wholeSeconds(spec.retryDelayMs),
@@ -125,6 +130,7 @@ function toParameter(spec: ParameterSpec): SerializedParameter {
     type: PARAMETER_TYPE,
     default: spec.default,
     required: spec.required,
+    json_schema: spec.jsonSchema,
     tags: [],
     mapped: false,
     auto_generated: false,

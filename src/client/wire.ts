@@ -30,6 +30,8 @@ export interface Mutations {
   report_states: { arguments: { input: ReportStatesInput }; payload: ReportStatesPayload };
   set_flow_run_states: { arguments: { input: SetFlowRunStatesInput }; payload: SetStatesPayload };
   set_task_run_states: { arguments: { input: SetTaskRunStatesInput }; payload: SetStatesPayload };
+  /** Ours. Lets a Paused task run go on; `input` is what whoever resumes it has to say. */
+  resume_task_run: { arguments: { input: ResumeTaskRunInput }; payload: StatePayload };
   write_run_logs: { arguments: { input: WriteRunLogsInput }; payload: SuccessPayload };
   update_flow_run_heartbeat: { arguments: { input: UpdateFlowRunHeartbeatInput }; payload: SuccessPayload };
   /** The key is shown in this answer and never again. */
@@ -278,6 +280,11 @@ export interface SetTaskRunStateInput {
   version?: number | null;
   flow_run_version?: number | null;
   state: unknown;
+}
+
+export interface ResumeTaskRunInput {
+  task_run_id: string;
+  input?: unknown;
 }
 
 export interface SetStatesPayload {

@@ -9,6 +9,8 @@ export type Refusal = string | null;
  */
 export function refuseTaskRunMove(from: StateType | null, to: StateType): Refusal {
   if (from === null) return null;
+  // Prefect writes a cached result in two steps (section 1.7 of the protocol notes): it is the same success.
+  if (from === "Success" && to === "Cached") return null;
   if (isTerminal({ type: from })) return `a task run that is ${from} stays so`;
   if (to === "Mapped" || isTerminal({ type: to })) return null;
   if (isType(to, "Running")) return null;

@@ -1,5 +1,5 @@
 import { agentTakes } from "../core/labels.js";
-import type { State } from "../core/state.js";
+import { isScheduled, type State, type StateType } from "../core/state.js";
 import {
   type DueRow,
   dueFlowRuns,
@@ -10,6 +10,7 @@ import {
 } from "../db/claim.js";
 import type { Reads } from "../db/database.js";
 import type { FlowRunRow } from "../db/flow-runs.js";
+import type { TaskRunRow } from "../db/task-runs.js";
 import { moveFlowRun, noteDue, type Refused } from "./apply-state.js";
 import type { Ledger } from "./ledger.js";
 
@@ -82,4 +83,11 @@ export async function letWait(ledger: Ledger, run: FlowRunRow): Promise<void> {
   ledger.changedFlowRuns.add(run);
   const dueAt = await earliestTaskRunDue(ledger.transaction, run.id);
   if (dueAt !== null) await noteDue(ledger, run, dueAt);
+}
+
+/** A task run that was resumed brings its flow run back, unless an agent has it still: then it does so when it is given back. */
+export async function noteTaskRunDue(ledger: Ledger, flowRun: FlowRunRow, run: TaskRunRow): Promise<void> {
+  if (flowRun.state !== "Running" || flowRun.lease_agent_id !== null) return;
+  if (run.state_start_time === null || !isScheduled({ type: run.state as StateType })) return;
+  await noteDue(ledger, flowRun, run.state_start_time);
 }

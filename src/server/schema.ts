@@ -12,6 +12,7 @@ import { createFlow } from "./mutations/create-flow.js";
 import { cancelFlowRun, createFlowRun } from "./mutations/flow-runs.js";
 import { releaseRuns, renewLeases, updateFlowRunHeartbeat } from "./mutations/leases.js";
 import { reportStates } from "./mutations/report-states.js";
+import { resumeTaskRun } from "./mutations/resume.js";
 import { setFlowRunStates, setTaskRunStates } from "./mutations/set-states.js";
 import { api, authInfo, createApiKey, createProject, hello } from "./mutations/tenants.js";
 import type { RequestContext } from "./parts.js";
@@ -45,6 +46,7 @@ const mutations: MutationResolvers = {
   report_states: reportStates,
   set_flow_run_states: setFlowRunStates,
   set_task_run_states: setTaskRunStates,
+  resume_task_run: resumeTaskRun,
   write_run_logs: writeRunLogs,
   update_flow_run_heartbeat: updateFlowRunHeartbeat,
   create_api_key: createApiKey,

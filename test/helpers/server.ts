@@ -80,6 +80,7 @@ const selections: { [Name in keyof Mutations]: string } = {
   report_states: "refused { flow_run_id code message } cancelling",
   set_flow_run_states: SET,
   set_task_run_states: SET,
+  resume_task_run: "state",
   write_run_logs: "success error",
   update_flow_run_heartbeat: "success error",
   create_api_key: "id key",

@@ -5,13 +5,12 @@ import type {
   SetTaskRunStatesInput,
 } from "../../client/wire.js";
 import { MillraceError } from "../../core/errors.js";
-import { isScheduled, type StateType } from "../../core/state.js";
 import { findAgent } from "../../db/agents.js";
 import type { FlowRunRow } from "../../db/flow-runs.js";
-import type { TaskRunRow } from "../../db/task-runs.js";
-import { moveFlowRun, moveTaskRun, noteDue, orThrow } from "../apply-state.js";
+import { moveFlowRun, moveTaskRun, orThrow } from "../apply-state.js";
 import { type Ledger, readFlowRuns, readTaskRuns, withLedger } from "../ledger.js";
 import type { RequestContext } from "../parts.js";
+import { noteTaskRunDue } from "../queue.js";
 
 /** So long after a Submitted another is refused: two agents of Prefect's kind both saw the run in the queue. */
 const SUBMIT_LOCK_MS = 30_000;
@@ -77,13 +76,6 @@ export function setTaskRunStates(
     }
     return { states: input.states.map(({ task_run_id }) => ({ id: task_run_id, status: "SUCCESS", message: null })) };
   });
-}
-
-/** A task run that was resumed brings its flow run back, unless an agent has it still: then it does so when it is given back. */
-async function noteTaskRunDue(ledger: Ledger, flowRun: FlowRunRow, run: TaskRunRow): Promise<void> {
-  if (flowRun.state !== "Running" || flowRun.lease_agent_id !== null) return;
-  if (run.state_start_time === null || !isScheduled({ type: run.state as StateType })) return;
-  await noteDue(ledger, flowRun, run.state_start_time);
 }
 
 function notFound(what: "flow run" | "task run", id: string): MillraceError {

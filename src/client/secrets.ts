@@ -1,0 +1,67 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { MillraceError } from "../core/errors.js";
+import { millraceHome } from "../core/home.js";
+
+type Env = NodeJS.ProcessEnv;
+
+/** A variable of this name holds the secret whose name follows; names keep their case. */
+export const SECRET_VARIABLE = "MILLRACE__CONTEXT__SECRETS__";
+
+/** Secrets of this machine's user, by name: `{"API_TOKEN": "…"}`. */
+export function secretsFile(env: Env = process.env): string {
+  return join(millraceHome(env), "secrets.json");
+}
+
+/**
+ * The value of a secret on this machine: from `given`, where a caller hands secrets in; from the environment, where text
+ * that is JSON is taken as JSON; or from {@link secretsFile}. The file is read anew each time, so that a running agent
+ * sees what was added.
+ * @throws SECRET_NOT_FOUND naming those places, SECRETS_FILE_INVALID
+ */
+export function findLocalSecret(name: string, given: Readonly<Record<string, unknown>> = {}, env: Env = process.env): unknown {
+  if (Object.hasOwn(given, name) && given[name] !== undefined) return given[name];
+  const variable = `${SECRET_VARIABLE}${name}`;
+  const text = env[variable];
+  if (text !== undefined) return fromText(text);
+  const file = secretsFile(env);
+  const kept = readSecrets(file);
+  if (Object.hasOwn(kept, name)) return kept[name];
+  throw new MillraceError("SECRET_NOT_FOUND", `There is no secret "${name}".`, {
+    hint: `Set the environment variable ${variable}, or put ${JSON.stringify(name)} into "${file}"; \`flow.run()\` also takes it as its option \`secrets\`.`,
+  });
+}
+
+function fromText(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
+  }
+}
+
+function readSecrets(file: string): Record<string, unknown> {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return {};
+    throw invalid(file, "it cannot be read", error);
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // What the parser says quotes the text, which is secret.
+    throw invalid(file, "it is not JSON", undefined);
+  }
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  throw invalid(file, "it does not hold a JSON object", undefined);
+}
+
+function invalid(file: string, why: string, cause: unknown): MillraceError {
+  return new MillraceError("SECRETS_FILE_INVALID", `The file "${file}" cannot be used: ${why}.`, {
+    hint: 'It holds names and values, for instance {"API_TOKEN": "…"}.',
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
