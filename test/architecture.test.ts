@@ -49,12 +49,10 @@ const importers: Record<string, readonly string[]> = {
   "node:v8": ["codec"],
   kysely: ["db"],
   "node:sqlite": ["db"],
-  "graphql-request": ["client"],
   undici: ["client"],
   // One package, two halves: the client's and the server's.
   "graphql-sse": ["client", "server"],
   graphql: ["server"],
-  "graphql-http": ["server"],
   piscina: ["threads"],
   comlink: ["threads"],
   esbuild: ["deploy"],

@@ -40,8 +40,9 @@ export interface Transport {
 }
 
 /**
- * Keep-alive connections of our own. `pool.request` in place of fetch(): 345 µs against 563 µs a round trip with a small
- * query on loopback, since no Request, Response and web streams are made.
+ * Keep-alive connections of our own, and undici's `dispatch` for requests: a round trip of a small query on loopback takes
+ * 563 µs with fetch(), which makes a Request, a Response and web streams, 345 with `request`, which makes a stream, and
+ * some 25 less with `dispatch`.
  */
 export function openPoolTransport(endpoint: URL, timeoutMs: number): Transport {
   const pool = new Pool(endpoint.origin, {
@@ -53,10 +54,10 @@ export function openPoolTransport(endpoint: URL, timeoutMs: number): Transport {
   let closed: Promise<void> | undefined;
   const path = endpoint.pathname;
   return {
-    async post({ body, headers }) {
-      const answer = await pool.request({ method: "POST", path, headers, body });
-      return { status: answer.statusCode, contentType: header(answer, "content-type"), text: await answer.body.text() };
-    },
+    post: ({ body, headers }) =>
+      new Promise((resolve, reject) => {
+        pool.dispatch({ method: "POST", path, headers, body }, wholeAnswer(resolve, reject));
+      }),
     async stream({ body, headers }, signal) {
       const { pathname } = streamEndpoint(endpoint);
       const timeout = { bodyTimeout: STREAM_SILENCE_MS };
@@ -152,7 +153,28 @@ function streamEndpoint(endpoint: URL): URL {
   return stream;
 }
 
-function header(answer: Dispatcher.ResponseData, name: string): string | null {
-  const value = answer.headers[name];
-  return (Array.isArray(value) ? value[0] : value) ?? null;
+/** Gathers one answer; of several heads the last one counts, since those before it only announce it (HTTP status 1xx). */
+function wholeAnswer(resolve: (answer: Answer) => void, reject: (error: Error) => void): Dispatcher.DispatchHandler {
+  const chunks: Buffer[] = [];
+  let status = 0;
+  let contentType: string | null = null;
+  return {
+    // undici knows by it that the handler is of its present kind.
+    onRequestStart() {},
+    onResponseStart(_controller, statusCode, headers) {
+      status = statusCode;
+      const value = headers["content-type"];
+      contentType = (Array.isArray(value) ? value[0] : value) ?? null;
+    },
+    onResponseData(_controller, chunk) {
+      chunks.push(chunk);
+    },
+    onResponseEnd() {
+      const text = (chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString("utf8");
+      resolve({ status, contentType, text });
+    },
+    onResponseError(_controller, error) {
+      reject(error);
+    },
+  };
 }
