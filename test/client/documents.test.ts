@@ -23,10 +23,10 @@ for (const [name, text] of texts) {
   });
 }
 
-t.test("only the making of a key is not safe to send twice", async (t) => {
+t.test("only the making of a key and the resuming of a task are not safe to send twice", async (t) => {
   const once = Object.entries(documents).filter(([, { repeatable }]) => !repeatable);
   t.same(
     once.map(([name]) => name),
-    ["createApiKey"],
+    ["resumeTaskRun", "createApiKey"],
   );
 });
