@@ -1,14 +1,8 @@
+import { ClientError, GraphQLClient } from "graphql-request";
 import { badAnswer, mayRepeat, NoAnswer, toCloudError } from "./cloud-error.js";
 import type { Operation } from "./documents.js";
 import { DEFAULT_TRIES, withRetries } from "./retry.js";
-import {
-  type Answer,
-  fetchTransport,
-  openPoolTransport,
-  REQUEST_TIMEOUT_MS,
-  type Request,
-  type Transport,
-} from "./transport.js";
+import { type Answer, fetchTransport, openPoolTransport, REQUEST_TIMEOUT_MS, type Transport } from "./transport.js";
 
 export interface HttpOptions {
   url: string;
@@ -39,6 +33,11 @@ export function openHttp(options: HttpOptions): Http {
     accept: "application/graphql-response+json, application/json",
     ...(options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }),
   };
+  const client = new GraphQLClient(endpoint.href, {
+    // With it, graphql-request parses every document anew; all of ours hold one operation, which needs no naming.
+    excludeOperationName: true,
+    fetch: fetchOver(transport, headers),
+  });
   const closing = new AbortController();
   const tries = options.tries ?? DEFAULT_TRIES;
   return {
@@ -46,8 +45,7 @@ export function openHttp(options: HttpOptions): Http {
     headers,
     closed: closing.signal,
     async request<Data, Variables>(operation: Operation<Data, Variables>, variables: Variables): Promise<Data> {
-      const request = { body: JSON.stringify({ query: operation.text, variables }), headers };
-      const send = () => sendOnce<Data>(transport, request);
+      const send = () => sendOnce<Data>(client, operation.text, variables as Record<string, unknown>);
       try {
         return await withRetries(send, {
           tries,
@@ -73,28 +71,36 @@ export function toEndpoint(url: string): URL {
   return endpoint;
 }
 
-async function sendOnce<Data>(transport: Transport, request: Request): Promise<Data> {
-  let answer: Answer;
+async function sendOnce<Data>(
+  client: GraphQLClient,
+  document: string,
+  variables: Record<string, unknown>,
+): Promise<Data> {
   try {
-    answer = await transport.post(request);
-  } catch (cause) {
-    throw new NoAnswer(cause);
+    return await client.request<Data>(document, variables);
+  } catch (error) {
+    if (error instanceof NoAnswer) throw error;
+    // A ClientError carries the body; anything else is a success whose body is no GraphQL answer.
+    if (!(error instanceof ClientError)) throw badAnswer(200, error instanceof Error ? error.message : String(error));
+    throw badAnswer(error.response.status, String((error.response as { body?: unknown }).body ?? ""));
   }
-  return readAnswer(answer);
 }
 
-/** The data of an answer that is all right. @throws BadAnswer */
-function readAnswer<Data>({ status, contentType, text }: Answer): Data {
-  if (status >= 200 && status < 300 && contentType !== null && JSON_TYPE.test(contentType)) {
-    let body: { data?: Data; errors?: unknown } | null = null;
+/** The `fetch` that graphql-request calls: only what it reads of an answer, over our own connections. */
+function fetchOver(transport: Transport, headers: Record<string, string>): typeof fetch {
+  return async (_url, init) => {
+    let answer: Answer;
     try {
-      body = JSON.parse(text);
-    } catch {
-      // What came is told below.
+      answer = await transport.post({ body: init?.body as string, headers });
+    } catch (cause) {
+      throw new NoAnswer(cause);
     }
-    if (body?.errors === undefined && typeof body?.data === "object" && body.data !== null) return body.data;
-  }
-  throw badAnswer(status, text);
+    const reply = {
+      ok: answer.status >= 200 && answer.status < 300,
+      status: answer.status,
+      headers: { get: (name: string) => (name.toLowerCase() === "content-type" ? answer.contentType : null) },
+      text: () => Promise.resolve(answer.text),
+    };
+    return reply as unknown as Response;
+  };
 }
-
-const JSON_TYPE = /^application\/(graphql-response\+)?json\b/i;
