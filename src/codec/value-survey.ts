@@ -122,7 +122,8 @@ function refuse({ path }: Survey, found: string, hint: string): MillraceError {
   });
 }
 
-function describePath(path: readonly (string | number)[]): string {
+/** For people, for instance `rows[3].client`. */
+export function describePath(path: readonly (string | number)[]): string {
   const shown = path.length > 20 ? [...path.slice(0, 10), "…", ...path.slice(-10)] : path;
   return shown.reduce<string>((text, key) => {
     if (typeof key === "number") return `${text}[${key}]`;
