@@ -13,12 +13,15 @@ interface ClockFacts {
   readonly labels?: readonly string[];
 }
 
-/** A source of start times. Plain JSON: it goes into the saved flow and to the Cloud. Dates are ISO 8601. */
+/**
+ * A source of start times. Plain JSON: it goes into the saved flow and to the Cloud. Dates are ISO 8601; those without an
+ * offset are read as clock time in `timeZone`. `startAt` and `endAt` are themselves start times that may be taken.
+ */
 export type ScheduleClock =
   | (ClockFacts & {
       readonly kind: "interval";
       readonly intervalMs: number;
-      /** Default 2019-01-01T00:00:00Z. */
+      /** Default 2019-01-01T00:00:00, in the clock's time zone. */
       readonly startAt?: string;
       readonly endAt?: string;
       /** An IANA zone; whole days follow its local clock across daylight saving. Default UTC. */
@@ -26,6 +29,7 @@ export type ScheduleClock =
     })
   | (ClockFacts & {
       readonly kind: "cron";
+      /** Five fields, six with seconds first, or a word such as `@daily`. */
       readonly cron: string;
       readonly startAt?: string;
       readonly endAt?: string;
@@ -34,13 +38,19 @@ export type ScheduleClock =
       /** Day of month or day of week is enough when both are given, as in crontab(5); false: both must fit. Default true. */
       readonly dayOr?: boolean;
     })
-  | (ClockFacts & { readonly kind: "dates"; readonly dates: readonly string[] })
+  | (ClockFacts & {
+      readonly kind: "dates";
+      readonly dates: readonly string[];
+      /** Default UTC. */
+      readonly timeZone?: string;
+    })
   | (ClockFacts & {
       readonly kind: "rrule";
       /** iCalendar text, `RRULE:` with `DTSTART`, `EXDATE` and the like (RFC 5545). */
       readonly rrule: string;
       readonly startAt?: string;
       readonly endAt?: string;
+      /** For dates in the rule that name no zone of their own. Default UTC. */
       readonly timeZone?: string;
     });
 
@@ -61,4 +71,26 @@ export interface Schedule {
   readonly notFilters?: readonly ScheduleRule[];
   /** Applied in order. */
   readonly adjustments?: readonly ScheduleRule[];
+}
+
+/** A schedule in a few words, for tables. */
+export function describeSchedule(schedule: Schedule | null): string {
+  if (schedule === null) return "no schedule";
+  const { clocks, filters = [], orFilters = [], notFilters = [], adjustments = [] } = schedule;
+  const rules = [...filters, ...orFilters, ...notFilters, ...adjustments].length;
+  return [...clocks.map(describeClock), ...(rules > 0 ? [`${rules} rules`] : [])].join(", ");
+}
+
+function describeClock(clock: ScheduleClock): string {
+  const zone = clock.timeZone === undefined ? "" : ` (${clock.timeZone})`;
+  switch (clock.kind) {
+    case "interval":
+      return `every ${clock.intervalMs / 1_000} s${zone}`;
+    case "cron":
+      return `cron ${clock.cron}${zone}`;
+    case "dates":
+      return `${clock.dates.length} dates${zone}`;
+    case "rrule":
+      return `rrule ${clock.rrule.replace(/\s+/g, " ")}${zone}`;
+  }
 }
