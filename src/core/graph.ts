@@ -48,8 +48,12 @@ function cycle(flowName: string, path: readonly FlowTask[], back: FlowTask): Mil
   );
 }
 
-/** The tasks that nothing waits for. */
+/**
+ * The tasks that nothing waits for: they decide the flow run's state unless its author names others. Tasks that clean up
+ * are left out, as in Prefect: those that only they wait for stand in their place.
+ */
 export function terminalTasks(tasks: readonly FlowTask[]): FlowTask[] {
-  const waitedFor = new Set(tasks.flatMap((each) => each.upstream.map((edge) => edge.upstream)));
-  return tasks.filter((each) => !waitedFor.has(each));
+  const working = tasks.filter((each) => !each.cleansUp);
+  const waitedFor = new Set(working.flatMap((each) => each.upstream.map((edge) => edge.upstream)));
+  return working.filter((each) => !waitedFor.has(each));
 }

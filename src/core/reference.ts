@@ -1,5 +1,6 @@
 import { MillraceError } from "./errors.js";
 import type { FlowTask } from "./flow-definition.js";
+import type { MapScope } from "./map-scope.js";
 
 declare const outputType: unique symbol;
 const brand = Symbol.for("millrace.reference");
@@ -64,15 +65,27 @@ export interface Reference extends Ref<unknown> {
   readonly [brand]: true;
   readonly flowTask: FlowTask;
   readonly flattened: boolean;
+  /** Set for what the function of an applyMap() is given: one item of the list that `flowTask` returns. */
+  readonly itemIn: MapScope | undefined;
 }
 
-export function makeReference(flowTask: FlowTask, flattened = false): Reference {
+export function makeReference(flowTask: FlowTask, flattened = false, itemIn?: MapScope): Reference {
   const reference = {
     [brand]: true as const,
     ...(flattened ? { [flattenBrand]: true as const } : {}),
     flowTask,
     flattened,
+    itemIn,
     after(...upstream: readonly Ref<unknown>[]) {
+      if (itemIn) {
+        throw new MillraceError(
+          "TASK_ARGUMENT_INVALID",
+          "after() was called on an item of applyMap(), which is no task.",
+          {
+            hint: "Call it on what a task returned.",
+          },
+        );
+      }
       for (const other of upstream) flowTask.runAfter(asReference(other, "after()"));
       return reference;
     },
@@ -88,7 +101,7 @@ export function isUnmapped(value: unknown): value is Unmapped<unknown> {
   return typeof value === "object" && value !== null && unmappedBrand in value;
 }
 
-function asReference(value: unknown, where: string): Reference {
+export function asReference(value: unknown, where: string): Reference {
   if (isReference(value)) return value;
   throw new MillraceError(
     "TASK_ARGUMENT_INVALID",
@@ -113,5 +126,10 @@ export function unmapped<const V>(value: V): Unmapped<V> {
  */
 export function flatten<T>(lists: Ref<readonly (readonly T[])[]>): Flattened<T> {
   const reference = asReference(lists, "flatten()");
+  if (reference.itemIn) {
+    throw new MillraceError("TASK_ARGUMENT_INVALID", "flatten() was given an item of applyMap().", {
+      hint: "Flatten the list that applyMap() goes over, or what it returns.",
+    });
+  }
   return makeReference(reference.flowTask, true) as unknown as Flattened<T>;
 }

@@ -12,7 +12,8 @@ export interface Trigger {
   readonly name: string;
   /**
    * True: start. A string: the task ends TriggerFailed with it as the reason. A signal thrown: the task ends as it says.
-   * A Mapped upstream stands as its children.
+   * The states stand in the order of the arguments that they belong to, those of `.after()` behind them; a Mapped upstream
+   * stands as its children.
    */
   readonly check: (upstream: readonly State[], facts: TriggerFacts) => true | string;
 }
@@ -72,6 +73,15 @@ export const triggers = {
   notAllSkipped: trigger("not_all_skipped", (states, facts) => {
     if (states.every(isSkipped)) throw signals.skip("All upstream tasks were skipped.");
     return allSuccessful.check(states, facts);
+  }),
+  /**
+   * For a task that cleans up what its first argument set up: starts when all upstreams are finished, however they ended,
+   * and skips when nothing was set up. See `resource()`.
+   */
+  resourceCleanup: trigger("resource_cleanup", ([setUp, ...others]) => {
+    if (setUp && isSkipped(setUp)) throw signals.skip("The resource's set-up was skipped.");
+    if (setUp && !isSuccessful(setUp)) throw signals.skip("The resource's set-up did not succeed.");
+    return others.every(isFinished) || "not all upstream tasks finished";
   }),
 } as const;
 

@@ -18,14 +18,25 @@ export function referenceReader(tasks: readonly TaskRun[], indexOf: ReadonlyMap<
   };
 }
 
-/** The arguments for one task run's function. What all children of a mapped task get whole is filled in once. */
-export function fillArguments(run: TaskRun, tasks: readonly TaskRun[], read: ReadReference): unknown[] {
+/**
+ * The arguments for one task run's function. What all children of a mapped task get whole is filled in once.
+ * @param afresh True: with a reader that no other call has, whose answers are not kept.
+ */
+export function fillArguments(
+  run: TaskRun,
+  tasks: readonly TaskRun[],
+  read: ReadReference,
+  afresh = false,
+): unknown[] {
   const { args } = run.plan;
   const { parent } = run;
   if (!parent) return args.map((arg) => fillWhole(arg, read));
-  parent.sharedArgs ??= args.map((arg) => fillWhole(arg, read));
-  const filled = [...parent.sharedArgs];
-  for (let at = 0; at < args.length; at += 1) {
+  const shared =
+    (afresh ? undefined : parent.sharedArgs) ??
+    args.slice(0, run.plan.task.args.length).map((arg) => fillWhole(arg, read));
+  if (!afresh) parent.sharedArgs = shared;
+  const filled = [...shared];
+  for (let at = 0; at < filled.length; at += 1) {
     const arg = args[at]!;
     if (arg.kind === "each") filled[at] = itemOf(run, parent, at, tasks[arg.upstream]!, arg.flattened);
     else if (arg.kind === "items") filled[at] = arg.templates[run.mapIndex]?.fill(read);

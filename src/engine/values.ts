@@ -65,7 +65,8 @@ export function valueSources(run: TaskRun, tasks: readonly TaskRun[]): readonly 
   const { args, valueUpstreams, itemUpstreams, task } = run.plan;
   const sources = valueUpstreams.map((index) => tasks[index]!);
   if (!task.mapped) return sources;
-  for (const arg of args) {
+  for (let at = 0; at < task.args.length; at += 1) {
+    const arg = args[at]!;
     if (arg.kind !== "each") continue;
     const upstream = tasks[arg.upstream]!;
     sources.push(arg.flattened ? upstream : (upstream.children?.[run.mapIndex] ?? upstream));
