@@ -20,7 +20,7 @@ const rings: readonly (readonly string[])[] = [
   ["storage", "db", "client", "threads", "engine"],
   ["execute"],
   ["deploy", "server", "agent", "workers"],
-  ["cli", "src"],
+  ["cli", "src", "testing"],
 ];
 
 /** What the rings would allow, and a folder leaves alone all the same. */

@@ -15,6 +15,7 @@ export const errorCodes = {
   TASK_CALLED_OUTSIDE_FLOW: "A task was called where no flow is being built.",
   TASK_OPTIONS_INVALID: "An option of a task or flow has a value outside its range.",
   TASK_ARGUMENT_INVALID: "A task was given an argument that it cannot be bound to.",
+  SCHEDULE_INVALID: "A schedule cannot be read, names no date, or asks for more than it may.",
   REFERENCE_FOREIGN: "A reference of one flow was used in another.",
   PARAMETER_DUPLICATE: "A flow declares the same parameter twice.",
   PARAMETER_MISSING: "A required parameter was not supplied.",
@@ -22,6 +23,8 @@ export const errorCodes = {
   PARAMETER_INVALID: "A parameter's value was refused by its schema.",
   PARAMETER_SCHEMA_INVALID: "A parameter's JSON Schema cannot be used.",
   CONTEXT_MISSING: "The task context was asked for outside a running task.",
+  // Testing
+  TEST_TASK_UNKNOWN: "A test names a task that the flow does not have.",
   // Task ids
   TASK_IDS_CHANGED: "The tasks that the code builds are not the tasks that were deployed.",
   // Saving and loading
@@ -40,6 +43,8 @@ export const errorCodes = {
   SECRET_NOT_DECLARED: "A task asks for a secret that its flow does not declare.",
   SECRET_INVALID: "A secret's value was refused by its schema.",
   SECRETS_FILE_INVALID: "The file that holds secrets cannot be read.",
+  RESULT_LOCATION_INVALID: "A result's location or a target cannot be used.",
+  RESULT_TOO_LARGE: "A result is larger than its place takes.",
   RESULT_NOT_FOUND: "The result of a finished task is not where its state says.",
   STORAGE_FAILED: "The storage could not be read or written.",
   STORAGE_UNAUTHORIZED: "The storage does not take the credentials, or there are none.",
@@ -74,6 +79,8 @@ export const errorCodes = {
   ADDRESS_NOT_LOCAL: "The server was asked to listen beyond this machine without being told that it may.",
   // Running
   TASK_TIMED_OUT: "A task ran longer than its timeout.",
+  FLOW_NOT_HERE: "A run with no Cloud was to run a flow that it knows by name alone.",
+  SUBFLOW_FAILED: "A flow run that a task waited for did not succeed.",
   RUN_CANCELLED: "The flow run was cancelled.",
   RUN_STOPPED: "The flow run was stopped because its agent was asked to stop.",
   WORKER_EXITED: "The flow's code ended its worker thread.",
