@@ -9,6 +9,7 @@ import type { SavedFlowFile } from "./deploy/save.js";
 import type { Deployment, DeployOptions } from "./deploy-flow.js";
 import type { RunAgentOptions } from "./run-agent.js";
 import type { FlowRun, RunOptions } from "./run-flow.js";
+import type { ServeOptions } from "./serve-flow.js";
 
 /** A flow, as its author holds it. */
 export interface Flow<Output = unknown> {
@@ -25,6 +26,16 @@ export interface Flow<Output = unknown> {
    * run.state.type; // "Success"
    */
   run(parameters?: Record<string, unknown>, options?: RunOptions): Promise<FlowRun<Output>>;
+
+  /**
+   * Runs the flow on its schedule in this process, one run at a time and with no Cloud, until SIGINT, SIGTERM,
+   * `options.signal` or the schedule's end. A failed run does not end it. Times that pass while a run is under way are
+   * skipped, with one log line for them all.
+   * @throws SCHEDULE_INVALID for a flow without a schedule, or one that cannot be used
+   * @example
+   * await report.serve({ parameters: { region: "EU" } });
+   */
+  serve(options?: ServeOptions<Output>): Promise<void>;
 
   /**
    * Saves the flow with its code and npm packages in one file.
@@ -94,6 +105,12 @@ export function toAuthorFlow(definition: FlowDefinition): Flow {
       if (held) return held;
       const { runFlowHere } = await import("./run-flow.js");
       return runFlowHere(definition, parameters ?? {}, options ?? {});
+    },
+    async serve(options?: ServeOptions) {
+      const held = heldBack<void>(definition, undefined);
+      if (held) return held;
+      const { serveFlowHere } = await import("./serve-flow.js");
+      return serveFlowHere(definition, options ?? {});
     },
     async save(path?: string) {
       const held = heldBack<SavedFlowFile>(definition, { path: path ?? "", hash: "", sizeBytes: 0 });

@@ -3,6 +3,7 @@ import { MillraceError } from "../core/errors.js";
 import type { EdgeSpec, FlowSpec, ParameterSpec, TaskSpec } from "../core/flow-spec.js";
 import { normalizeLabels } from "../core/labels.js";
 import type { JsonSchema } from "../core/parameter.js";
+import { type SerializedSchedule, toSerializedSchedule } from "../schedule/serialized-schedule.js";
 import type { FlowStorage, NewFlow, RegisteredFlow, ThreadOptions } from "./cloud.js";
 import type { WireFlowRow } from "./documents.js";
 
@@ -14,7 +15,7 @@ export interface SerializedFlow {
   type: string;
   name: string;
   description?: string;
-  schedule: null;
+  schedule: SerializedSchedule | null;
   parameters: SerializedParameter[];
   tasks: (SerializedTask | SerializedParameter)[];
   edges: SerializedEdge[];
@@ -45,8 +46,10 @@ interface SerializedTask {
   timeout: number | null;
   trigger: { fn: string; kwargs: Record<string, never> };
   skip_on_upstream_skip: boolean;
-  cache_for: null;
-  cache_key: null;
+  /** Whole seconds. */
+  cache_for: number | null;
+  cache_key: string | null;
+  cache_validator: { fn: string; kwargs: Record<string, unknown> };
   mapped: boolean;
   auto_generated: boolean;
 }
@@ -87,7 +90,7 @@ export function toSerializedFlow(flow: NewFlow): SerializedFlow {
     type: "prefect.core.flow.Flow",
     name: spec.name,
     ...(spec.description === null ? {} : { description: spec.description }),
-    schedule: null,
+    schedule: spec.schedule ? toSerializedSchedule(spec.schedule) : null,
     parameters: [...bySlug.values()],
     tasks: spec.tasks.map((each) => (each.kind === "parameter" && bySlug.get(each.name)) || toTask(each)),
     edges: spec.edges.map(toEdge),
@@ -116,12 +119,30 @@ function toTask(spec: TaskSpec): SerializedTask {
     timeout: spec.timeoutMs === null ? null : wholeSeconds(spec.timeoutMs),
     trigger: { fn: `prefect.triggers.${spec.trigger}`, kwargs: {} },
     skip_on_upstream_skip: spec.skipOnUpstreamSkip,
-    cache_for: null,
-    cache_key: null,
+    cache_for: spec.cacheForMs === null ? null : wholeSeconds(spec.cacheForMs),
+    cache_key: spec.cacheKey,
+    cache_validator: toValidator(spec.cacheValidator),
     mapped: spec.mapped,
     auto_generated: false,
   };
 }
+
+/** Prefect's validators by their qualified names, with what they look at; an author's own by its name alone. */
+function toValidator(name: string): SerializedTask["cache_validator"] {
+  const [, plain = name, list] = /^(\w+)(?:\((.*)\))?$/s.exec(name) ?? [];
+  if (!prefectValidators.has(plain)) return { fn: name, kwargs: {} };
+  const kwargs = list === undefined ? {} : { validate_on: list === "" ? [] : list.split(", ") };
+  return { fn: `prefect.engine.cache_validators.${plain}`, kwargs };
+}
+
+const prefectValidators = new Set([
+  "never_use",
+  "duration_only",
+  "all_inputs",
+  "all_parameters",
+  "partial_inputs_only",
+  "partial_parameters_only",
+]);
 
 function toParameter(spec: ParameterSpec): SerializedParameter {
   return {

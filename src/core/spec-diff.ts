@@ -1,5 +1,6 @@
 import { MillraceError } from "./errors.js";
-import type { EdgeSpec, FlowSpec, TaskSpec } from "./flow-spec.js";
+import { type EdgeSpec, type FlowSpec, stableText, type TaskSpec } from "./flow-spec.js";
+import { describeSchedule } from "./schedule.js";
 
 /** One side of the comparison; `label` is what people read, for instance "the Cloud (version 3)". */
 export interface SpecSide {
@@ -16,7 +17,8 @@ export interface SpecDifference {
     | "body changed"
     | "options changed"
     | "arguments changed"
-    | "flow changed";
+    | "flow changed"
+    | "schedule changed";
   /** The task on the second side, where it is there; "(flow)" for what belongs to no single task. */
   slug: string;
   /** What it says on the first side, and on the second. */
@@ -82,6 +84,12 @@ const taskOptions = [
   "trigger",
   "skipOnUpstreamSkip",
   "mapped",
+  "cacheForMs",
+  "cacheKey",
+  "cacheValidator",
+  "target",
+  "checkpoint",
+  "result",
 ] as const;
 
 function diffTask(before: TaskSpec, after: TaskSpec, compare: { bodies: boolean; ids: boolean }): SpecDifference[] {
@@ -137,6 +145,17 @@ function diffFlow(
   if (name.length + others.length > 0) return name;
   const decisive = (slugs: readonly string[]) => `reference tasks ${[...slugs].sort().join(", ")}`;
   return row(decisive(before.referenceTasks.map((slug) => rename.get(slug) ?? slug)), decisive(after.referenceTasks));
+}
+
+/**
+ * A row when the two have other schedules. By itself, for a schedule is no part of what a run compares: it decides when
+ * runs are made, not what they do.
+ */
+export function diffSchedules(before: FlowSpec, after: FlowSpec): SpecDifference[] {
+  const [was, is] = [before, after].map(({ schedule }) => describeSchedule(schedule ?? null));
+  // The text is cut for people; what decides is the whole.
+  if (stableText(before.schedule ?? null) === stableText(after.schedule ?? null)) return [];
+  return [{ kind: "schedule changed", slug: "(flow)", before: was!, after: is! }];
 }
 
 function describeEdge(upstream: string, edge: EdgeSpec): string {

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import type { RegisteredFlow } from "../client/cloud.js";
 import { decodeSavedFlow, type SavedFlow } from "../codec/saved-flow.js";
 import type { FlowDefinition } from "../core/flow-definition.js";
-import { diffSpecs, type SpecDifference } from "../core/spec-diff.js";
+import { diffSchedules, diffSpecs, type SpecDifference } from "../core/spec-diff.js";
 import { fetchSavedFlow } from "../storage/open.js";
 import type { MadeFlow, MakeOptions } from "./make-saved-flow.js";
 import { makeSavedFlow } from "./save.js";
@@ -22,7 +22,7 @@ export async function compareWithDeployed(
   const made = await makeSavedFlow(flow, options);
   const { spec, storage } = registered;
   if (made.hash === storage.hash) return [];
-  const rows = diffSpecs(spec, made.manifest.spec);
+  const rows = [...diffSpecs(spec, made.manifest.spec), ...diffSchedules(spec, made.manifest.spec)];
   if (rows.length > 0) return rows;
   const deployed = await readDeployed(storage);
   if (deployed && hasSameCode(deployed, made)) return [];

@@ -5,6 +5,7 @@ import { hashFlowSpec, sha256 } from "../core/flow-spec.js";
 import { normalizeLabels } from "../core/labels.js";
 import { diffSpecs, taskIdsChanged } from "../core/spec-diff.js";
 import { NOT_DETERMINISTIC } from "../execute/check-task-ids.js";
+import { checkDeployedSchedule } from "../schedule/check-schedule.js";
 import type { StorageLocation } from "../storage/storage.js";
 import { describeInThread } from "./describe-in-thread.js";
 import { type SaveOptions, type StoredFlow, saveModule, storeFlow } from "./save.js";
@@ -37,7 +38,7 @@ export interface Deployment {
 
 /**
  * Saves the flow, loads what was saved in a clean thread, and registers it.
- * @throws what saveFlow throws, TASK_IDS_CHANGED, PROJECT_NOT_FOUND, and what the Cloud's client throws
+ * @throws what saveFlow throws, SCHEDULE_INVALID, TASK_IDS_CHANGED, PROJECT_NOT_FOUND, and what the Cloud's client throws
  */
 export async function deployFlow(
   flow: FlowDefinition,
@@ -65,6 +66,7 @@ export async function deployModule(
 async function deployStored(stored: StoredFlow, project: string, options: DeployFlowOptions): Promise<Deployment> {
   const { cloud, onProgress } = options;
   const { manifest, hash, location, storage } = stored;
+  checkDeployedSchedule(manifest.spec);
   onProgress?.("load check");
   await checkThatItLoads(stored, options);
   onProgress?.("register");

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { encodeSavedFlow, type FlowManifest } from "../codec/saved-flow.js";
 import { isMillraceError } from "../core/errors.js";
 import { hashFlowSpec, sha256 } from "../core/flow-spec.js";
+import { checkSchedule } from "../schedule/check-schedule.js";
 import { unpackBundle } from "../storage/unpack.js";
 import type { DescribedFlow } from "../threads/messages.js";
 import { type Bundled, bundleModule } from "./bundle.js";
@@ -41,6 +42,7 @@ export async function makeSavedFlows(
     options,
   );
   return flows.map(({ spec, options: flowOptions }) => {
+    if (spec.schedule !== null) checkSchedule(spec.schedule);
     const manifest: FlowManifest = {
       spec,
       specHash: hashFlowSpec(spec),
