@@ -75,6 +75,7 @@ function readCacheFacts({ cached_result_expiration, hashed_inputs, cached_parame
 /** An instant as the database keeps it. One without a zone is UTC: Prefect's client sends those. @throws INPUT_INVALID */
 export function asInstant(value: unknown): string {
   if (typeof value !== "string") throw invalid("an instant is ISO 8601 text", value);
+  if (isOurs(value)) return value;
   const match = INSTANT.exec(value);
   if (!match) throw invalid("an instant is ISO 8601 text", value);
   const day = value.slice(0, 10);
@@ -84,6 +85,13 @@ export function asInstant(value: unknown): string {
   const isDay = new Date(`${day}T00:00:00Z`).toJSON()?.startsWith(day) ?? false;
   if (Number.isNaN(time) || !isDay) throw invalid("an instant is ISO 8601 text", value);
   return new Date(time).toISOString();
+}
+
+/** Is it written as this function writes it? Nearly all are, and then a look is enough: 1 µs in place of 3. */
+function isOurs(value: string): boolean {
+  if (value.length !== 24 || value[23] !== "Z") return false;
+  const time = new Date(value);
+  return !Number.isNaN(time.getTime()) && time.toISOString() === value;
 }
 
 function asResult(value: unknown): ResultRecord {

@@ -15,17 +15,16 @@ export interface DueRow {
   labels: string;
 }
 
+const LABEL_SETS = `WITH RECURSIVE label_set (labels) AS (
+    SELECT min(labels) FROM flow_run WHERE ${WAITING} AND tenant_id = ?1
+    UNION ALL
+    SELECT (SELECT min(labels) FROM flow_run WHERE ${WAITING} AND tenant_id = ?1 AND labels > label_set.labels)
+    FROM label_set WHERE label_set.labels IS NOT NULL
+  ) SELECT labels FROM label_set WHERE labels IS NOT NULL`;
+
 /** The label sets, as stored, of the runs that wait: one step in the index for each. */
 export async function waitingLabelSets(reads: Reads, tenantId: string): Promise<string[]> {
-  const rows = await reads.all<{ labels: string }>(
-    `WITH RECURSIVE label_set (labels) AS (
-       SELECT min(labels) FROM flow_run WHERE ${WAITING} AND tenant_id = ?1
-       UNION ALL
-       SELECT (SELECT min(labels) FROM flow_run WHERE ${WAITING} AND tenant_id = ?1 AND labels > label_set.labels)
-       FROM label_set WHERE label_set.labels IS NOT NULL
-     ) SELECT labels FROM label_set WHERE labels IS NOT NULL`,
-    tenantId,
-  );
+  const rows = await reads.all<{ labels: string }>(LABEL_SETS, tenantId);
   return rows.map((each) => each.labels);
 }
 
@@ -39,24 +38,24 @@ export interface DueQuestion {
   limit: number;
 }
 
+const DUE_FLOW_RUNS = `SELECT r.id, r.state_start_time AS due_at, r.labels FROM flow_run r
+  WHERE r.${WAITING} AND r.tenant_id = ?1 AND r.labels = ?2 AND r.state_start_time <= ?3
+    AND (?4 IS NULL OR (SELECT f.flow_group_id FROM flow f WHERE f.id = r.flow_id) = ?4)
+  ORDER BY r.state_start_time LIMIT ?5 + 0`;
+
 /**
  * In the order of being due. The limit is an expression because SQLite would read a bare `?5` when it plans the query, and
  * plan it anew at each call: 95 µs in place of 15.
  */
 export function dueFlowRuns(reads: Reads, question: DueQuestion): Promise<DueRow[]> {
   const { tenantId, labels, before, flowGroupId, limit } = question;
-  return reads.all(
-    `SELECT r.id, r.state_start_time AS due_at, r.labels FROM flow_run r
-     WHERE r.${WAITING} AND r.tenant_id = ?1 AND r.labels = ?2 AND r.state_start_time <= ?3
-       AND (?4 IS NULL OR (SELECT f.flow_group_id FROM flow f WHERE f.id = r.flow_id) = ?4)
-     ORDER BY r.state_start_time LIMIT ?5 + 0`,
-    tenantId,
-    labels,
-    before,
-    flowGroupId,
-    limit,
-  );
+  return reads.all(DUE_FLOW_RUNS, tenantId, labels, before, flowGroupId, limit);
 }
+
+const NEXT_DUE = `SELECT r.state_start_time AS due_at FROM flow_run r
+  WHERE r.${WAITING} AND r.tenant_id = ?1 AND r.labels = ?2 AND r.state_start_time > ?3
+    AND (?4 IS NULL OR (SELECT f.flow_group_id FROM flow f WHERE f.id = r.flow_id) = ?4)
+  ORDER BY r.state_start_time LIMIT 1`;
 
 /** When the next run of a label set is due, after an instant. */
 export async function nextDueAt(
@@ -64,18 +63,14 @@ export async function nextDueAt(
   question: Omit<DueQuestion, "limit" | "before"> & { after: string },
 ): Promise<string | null> {
   const { tenantId, labels, after, flowGroupId } = question;
-  const [row] = await reads.all<{ due_at: string }>(
-    `SELECT r.state_start_time AS due_at FROM flow_run r
-     WHERE r.${WAITING} AND r.tenant_id = ?1 AND r.labels = ?2 AND r.state_start_time > ?3
-       AND (?4 IS NULL OR (SELECT f.flow_group_id FROM flow f WHERE f.id = r.flow_id) = ?4)
-     ORDER BY r.state_start_time LIMIT 1`,
-    tenantId,
-    labels,
-    after,
-    flowGroupId,
-  );
+  const [row] = await reads.all<{ due_at: string }>(NEXT_DUE, tenantId, labels, after, flowGroupId);
   return row?.due_at ?? null;
 }
+
+const DUE_RUNNING_FLOW_RUNS = `SELECT r.id, min(t.state_start_time) AS due_at, r.labels, f.flow_group_id
+  FROM task_run t CROSS JOIN flow_run r ON r.id = t.flow_run_id JOIN flow f ON f.id = r.flow_id
+  WHERE t.${WAITING} AND t.state_start_time <= ?2 AND r.tenant_id = ?1 AND r.state = 'Running' AND r.lease_agent_id IS NULL
+  GROUP BY r.id ORDER BY due_at`;
 
 /** Running flow runs that nobody holds and that have a task run due again, for instance after a long wait before a retry. */
 export function dueRunningFlowRuns(
@@ -83,14 +78,7 @@ export function dueRunningFlowRuns(
   tenantId: string,
   before: string,
 ): Promise<(DueRow & { flow_group_id: string })[]> {
-  return reads.all(
-    `SELECT r.id, min(t.state_start_time) AS due_at, r.labels, f.flow_group_id
-     FROM task_run t CROSS JOIN flow_run r ON r.id = t.flow_run_id JOIN flow f ON f.id = r.flow_id
-     WHERE t.${WAITING} AND t.state_start_time <= ?2 AND r.tenant_id = ?1 AND r.state = 'Running' AND r.lease_agent_id IS NULL
-     GROUP BY r.id ORDER BY due_at`,
-    tenantId,
-    before,
-  );
+  return reads.all(DUE_RUNNING_FLOW_RUNS, tenantId, before);
 }
 
 /** What becomes due within a span: whom to wake. */

@@ -37,24 +37,24 @@ const FIXED = [
 
 const ALL = [...FIXED, ...GIVEN, ...CHANGING] as const;
 const SELECT = `SELECT ${[...FIXED, ...CHANGING].join(", ")} FROM flow_run`;
+const SELECT_ONE = `${SELECT} WHERE id = ?1 AND tenant_id = ?2`;
+const SELECT_SOME = `${SELECT} WHERE tenant_id = ?1 AND id IN (SELECT value FROM json_each(?2))`;
+const SELECT_GIVEN = `SELECT id, ${GIVEN.join(", ")} FROM flow_run WHERE id IN (SELECT value FROM json_each(?1))`;
 const INSERT = insertSql("flow_run", ALL);
 const UPDATE = updateSql("flow_run", CHANGING, "id");
 
 /** The flow runs of these ids that there are, in any order. In a transaction nobody else changes them until it ends. */
 export function loadFlowRuns(reads: Reads, tenantId: string, ids: readonly string[]): Promise<FlowRunRow[]> {
   // One id, the usual case of a run's own stream, needs no list.
-  if (ids.length === 1) return reads.all(`${SELECT} WHERE id = ?1 AND tenant_id = ?2`, ids[0]!, tenantId);
-  return reads.all(`${SELECT} WHERE tenant_id = ?1 AND id IN (SELECT value FROM json_each(?2))`, tenantId, listOf(ids));
+  if (ids.length === 1) return reads.all(SELECT_ONE, ids[0]!, tenantId);
+  return reads.all(SELECT_SOME, tenantId, listOf(ids));
 }
 
 export type GivenRow = Pick<NewFlowRunRow, "id" | Given>;
 
 /** What the authors of these runs gave them. */
 export function givenOfFlowRuns(reads: Reads, ids: readonly string[]): Promise<GivenRow[]> {
-  return reads.all(
-    `SELECT id, ${GIVEN.join(", ")} FROM flow_run WHERE id IN (SELECT value FROM json_each(?1))`,
-    listOf(ids),
-  );
+  return reads.all(SELECT_GIVEN, listOf(ids));
 }
 
 /** Which of these flow runs there are. */

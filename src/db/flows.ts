@@ -141,8 +141,10 @@ const FLOW_TO_RUN = `SELECT f.id, f.flow_group_id, f.name, f.archived, f.paramet
   g.run_config AS group_run_config, g.default_parameters AS group_default_parameters
   FROM flow f JOIN flow_group g ON g.id = f.flow_group_id WHERE f.tenant_id = ?1`;
 
+const FLOW_TO_RUN_BY_ID = `${FLOW_TO_RUN} AND f.id = ?2`;
+
 export async function flowToRun(reads: Reads, tenantId: string, flowId: string): Promise<FlowToRun | undefined> {
-  const [row] = await reads.all<FlowToRun>(`${FLOW_TO_RUN} AND f.id = ?2`, tenantId, flowId);
+  const [row] = await reads.all<FlowToRun>(FLOW_TO_RUN_BY_ID, tenantId, flowId);
   return row;
 }
 

@@ -1,5 +1,10 @@
 import type { SqlValue } from "./database.js";
 
+/*
+ * A hot statement's text is a constant: prepared statements are found by it, and a text that is put together anew for each
+ * call is hashed anew, which costs as much as SQLite takes for a look-up.
+ */
+
 /** The texts of the hot statements, made once from their column lists. */
 export function insertSql(table: string, columns: readonly string[]): string {
   return `INSERT INTO ${table} (${columns.join(", ")}) VALUES (${columns.map((_, index) => `?${index + 1}`).join(", ")})`;

@@ -60,13 +60,11 @@ export function loadMappedTaskRuns(
 }
 
 const TERMINAL = stateTypes.filter((type) => isTerminal({ type })).map((type) => `'${type}'`);
+const SELECT_OPEN = `SELECT * FROM task_run WHERE flow_run_id = ?1 AND (state IS NULL OR state NOT IN (${TERMINAL.join(", ")}))`;
 
 /** The task runs of a flow run that have not ended. */
 export function openTaskRunsOf(reads: Reads, flowRunId: string): Promise<TaskRunRow[]> {
-  return reads.all(
-    `SELECT * FROM task_run WHERE flow_run_id = ?1 AND (state IS NULL OR state NOT IN (${TERMINAL.join(", ")}))`,
-    flowRunId,
-  );
+  return reads.all(SELECT_OPEN, flowRunId);
 }
 
 export interface ClaimedTaskRunRow {

@@ -91,6 +91,7 @@ async function agentEvents(
   });
 }
 
+const SMALL_UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 function setScalars(schema: GraphQLSchema): void {
@@ -114,6 +115,9 @@ function makeInstantParser(): (value: unknown) => string {
 }
 
 function parseUuid(value: unknown): string {
-  if (typeof value === "string" && UUID.test(value)) return value.toLowerCase();
+  if (typeof value === "string") {
+    if (SMALL_UUID.test(value)) return value;
+    if (UUID.test(value)) return value.toLowerCase();
+  }
   throw new MillraceError("INPUT_INVALID", `${JSON.stringify(value)?.slice(0, 80)} is not a UUID.`);
 }
