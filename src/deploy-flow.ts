@@ -1,6 +1,7 @@
 import { openCloud } from "./client/cloud-client.js";
 import { resolveCloud } from "./client/config.js";
 import type { FlowDefinition } from "./core/flow-definition.js";
+import type { StorageOptions } from "./core/flow-storage.js";
 import { deployFlow } from "./deploy/deploy.js";
 
 /** Options of `flow.deploy()`; all of them optional. */
@@ -9,6 +10,10 @@ export interface DeployOptions {
   createProject?: boolean;
   /** Further labels that an agent must carry. */
   labels?: readonly string[];
+  /** Where the saved flow is kept. Default: the flow's own `storage`, and `new Local()` when it has none. */
+  storage?: StorageOptions;
+  /** Told how far the saved flow has gone to its storage, and come back for the load check, in bytes. */
+  onTransfer?: (sentBytes: number, totalBytes: number) => void;
   /** The Cloud's address and token. Default: `MILLRACE_API_URL` and `MILLRACE_API_TOKEN`, or what `millrace auth login` kept. */
   cloud?: CloudAddress;
   /** Print nothing. Default false. */
@@ -44,6 +49,8 @@ export async function deployHere(flow: FlowDefinition, project: string, options:
       cloud,
       createProject: options.createProject ?? false,
       labels: options.labels ?? [],
+      ...(options.storage === undefined ? {} : { storage: options.storage }),
+      ...(options.onTransfer === undefined ? {} : { onTransfer: options.onTransfer }),
     });
     const { flowId, flowGroupId, version, created, labels, url, hash } = deployment;
     if (!(options.quiet ?? false)) {

@@ -10,6 +10,7 @@ import { taskIdsChanged } from "./core/spec-diff.js";
 import { compareWithDeployed } from "./deploy/compare.js";
 import { deployFlow } from "./deploy/deploy.js";
 import type { CloudAddress } from "./deploy-flow.js";
+import { chosenBefore } from "./storage/open.js";
 
 /** Options of `flow.runAgent()`; all of them optional. */
 export interface RunAgentOptions {
@@ -19,7 +20,7 @@ export interface RunAgentOptions {
   threads?: number;
   /** Run what is due and return. Default false: run until stopped. */
   once?: boolean;
-  /** When this code is not what was deployed: deploy it, with the labels that it had, in place of refusing. Default false. */
+  /** When this code is not what was deployed: deploy it, with the labels and in the storage that it had, in place of refusing. Default false. */
   redeploy?: boolean;
   /** The project, where flows of this name are deployed in several. Default: the newest of them. */
   project?: string;
@@ -60,7 +61,12 @@ async function deployedAsHeld(flow: FlowDefinition, cloud: Cloud, options: RunAg
   const rows = await compareWithDeployed(flow, registered);
   if (rows.length === 0) return registered;
   if (options.redeploy ?? false) {
-    await deployFlow(flow, registered.projectName, { cloud, labels: furtherLabels(flow, registered) });
+    const storage = flow.options.storage ?? chosenBefore(registered.storage);
+    await deployFlow(flow, registered.projectName, {
+      cloud,
+      labels: furtherLabels(flow, registered),
+      ...(storage === undefined ? {} : { storage }),
+    });
     return (await cloud.latestFlow(registered.projectName, flow.name)) ?? registered;
   }
   throw taskIdsChanged(

@@ -22,11 +22,12 @@ export class FlowCache {
 
   /** @throws FLOW_NOT_FOUND, SAVED_FLOW_NOT_FOUND, STORAGE_FAILED and what the Cloud throws; a failure is not kept */
   get(flowId: string): Promise<FlowAtHand> {
-    const found = this.#flows.get(flowId) ?? this.#fetch(flowId);
+    const known = this.#flows.get(flowId);
+    const found = known ?? this.#fetch(flowId);
     this.#flows.delete(flowId);
     this.#flows.set(flowId, found);
     if (this.#flows.size > MAX_CACHED_FLOWS) this.#flows.delete(this.#flows.keys().next().value!);
-    return found;
+    return known ? known.then(stillOnDisk) : found;
   }
 
   #fetch(flowId: string): Promise<FlowAtHand> {
@@ -50,4 +51,11 @@ export class FlowCache {
     }
     return { registered, savedFlowFile: await fetchSavedFlow(registered.storage) };
   }
+}
+
+/** A flow that was fetched lies in a folder of limited size, from which it may have gone meanwhile. A Local one is where it was deployed. */
+async function stillOnDisk(flow: FlowAtHand): Promise<FlowAtHand> {
+  const { storage } = flow.registered;
+  if (storage.type === "Local") return flow;
+  return { ...flow, savedFlowFile: await fetchSavedFlow(storage) };
 }

@@ -61,6 +61,8 @@ export interface FlowStorage {
   type: string;
   location: string;
   hash: string;
+  /** For storage that is no disk: where it is. */
+  place?: object;
 }
 export interface CreatedFlow {
   flowId: string;

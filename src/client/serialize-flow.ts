@@ -32,6 +32,8 @@ interface MillraceFields {
   /** Of the saved flow's payload. */
   hash: string;
   location: string;
+  /** Of storage that is no disk. */
+  place?: object;
   thread_options: { fresh_thread: boolean; max_heap_mb: number | null };
 }
 
@@ -103,6 +105,7 @@ export function toSerializedFlow(flow: NewFlow): SerializedFlow {
       spec_hash: flow.specHash,
       hash: flow.storage.hash,
       location: flow.storage.location,
+      ...(flow.storage.place === undefined ? {} : { place: flow.storage.place }),
       thread_options: { fresh_thread: flow.threadOptions.freshThread, max_heap_mb: flow.threadOptions.maxHeapMb },
     },
   };
@@ -170,8 +173,22 @@ function toEdge(edge: EdgeSpec): SerializedEdge {
 
 function toStorage(flowName: string, storage: FlowStorage): Record<string, unknown> {
   const fields = { type: storage.type, flows: { [flowName]: storage.location }, stored_as_script: false, secrets: [] };
-  if (storage.type !== "Local") return fields;
-  return { ...fields, directory: dirname(storage.location), path: storage.location };
+  const { bucket, container, endpoint, region } = (storage.place ?? {}) as Record<string, unknown>;
+  switch (storage.type) {
+    case "Local":
+      return { ...fields, directory: dirname(storage.location), path: storage.location };
+    case "S3": {
+      const client_options =
+        endpoint || region ? { endpoint_url: endpoint ?? null, region_name: region ?? null } : null;
+      return { ...fields, bucket, key: storage.location, client_options };
+    }
+    case "GCS":
+      return { ...fields, bucket, key: storage.location, project: null };
+    case "Azure":
+      return { ...fields, container, blob_name: storage.location, connection_string_secret: null };
+    default:
+      return fields;
+  }
 }
 
 /** Up, so that a short wait does not become none. */
@@ -199,7 +216,12 @@ export function toRegisteredFlow(row: WireFlowRow): RegisteredFlow {
     version: row.version,
     projectName: row.project.name,
     archived: row.archived,
-    storage: { type: String(serialized.storage?.type), location: fields.location, hash: fields.hash },
+    storage: {
+      type: String(serialized.storage?.type),
+      location: fields.location,
+      hash: fields.hash,
+      ...(fields.place === undefined ? {} : { place: fields.place }),
+    },
     spec: fields.spec,
     specHash: fields.spec_hash,
     labels: serialized.run_config?.labels ?? [],

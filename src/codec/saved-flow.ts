@@ -128,16 +128,24 @@ export function readSavedFlowHeader(bytes: Uint8Array, totalBytes = bytes.length
 }
 
 /**
+ * The header, after size, shape and hash were found right: the bytes are as they were written. Nothing is decoded.
+ * @throws SAVED_FLOW_TOO_LARGE, SAVED_FLOW_CORRUPT, SAVED_FLOW_VERSION
+ */
+export function verifySavedFlow(bytes: Uint8Array, maxBytes = MAX_SAVED_FLOW_BYTES): SavedFlowHeader {
+  checkSize(bytes.length, maxBytes, "The saved flow");
+  const header = readSavedFlowHeader(bytes);
+  const found = hashOf(asBuffer(bytes)).toString("hex");
+  if (found !== header.hash) throw corrupt(`its SHA-256 is ${found}, and its header says ${header.hash}`);
+  return header;
+}
+
+/**
  * The saved flow, after its size, header and hash were found right.
  * @throws SAVED_FLOW_TOO_LARGE, SAVED_FLOW_CORRUPT, SAVED_FLOW_VERSION
  */
 export function decodeSavedFlow(bytes: Uint8Array, maxBytes = MAX_SAVED_FLOW_BYTES): SavedFlow {
-  checkSize(bytes.length, maxBytes, "The saved flow");
-  const header = readSavedFlowHeader(bytes);
-  const buffer = asBuffer(bytes);
-  const found = hashOf(buffer).toString("hex");
-  if (found !== header.hash) throw corrupt(`its SHA-256 is ${found}, and its header says ${header.hash}`);
-  const { manifest, bundle } = checkContent(decodePayload(buffer.subarray(HEADER_BYTES)));
+  const header = verifySavedFlow(bytes, maxBytes);
+  const { manifest, bundle } = checkContent(decodePayload(asBuffer(bytes).subarray(HEADER_BYTES)));
   return { hash: header.hash, manifest, bundle };
 }
 

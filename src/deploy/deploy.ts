@@ -106,7 +106,7 @@ async function checkThatItLoads(
   { manifest, hash, location, storage }: StoredFlow,
   options: DeployFlowOptions,
 ): Promise<void> {
-  const savedFlowFile = await storage.fetch(location);
+  const savedFlowFile = await storage.fetch(location, options.onTransfer ? { onProgress: options.onTransfer } : {});
   const [described] = await describeInThread({ savedFlowFile, savedFlowHash: hash }, options);
   const { spec } = described!;
   if (hashFlowSpec(spec) === manifest.specHash) return;

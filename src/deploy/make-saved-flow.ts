@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { encodeSavedFlow, type FlowManifest } from "../codec/saved-flow.js";
 import { isMillraceError } from "../core/errors.js";
 import { hashFlowSpec, sha256 } from "../core/flow-spec.js";
+import type { StorageOptions } from "../core/flow-storage.js";
 import { checkSchedule } from "../schedule/check-schedule.js";
 import { unpackBundle } from "../storage/unpack.js";
 import type { DescribedFlow } from "../threads/messages.js";
@@ -23,6 +24,8 @@ export interface MadeFlow {
   hash: string;
   bytes: Uint8Array;
   bundled: Bundled;
+  /** What the flow's own options say; null: nothing. */
+  storage: StorageOptions | null;
 }
 
 /**
@@ -41,7 +44,7 @@ export async function makeSavedFlows(
     options.external ?? [],
     options,
   );
-  return flows.map(({ spec, options: flowOptions }) => {
+  return flows.map(({ spec, options: flowOptions, storage }) => {
     if (spec.schedule !== null) checkSchedule(spec.schedule);
     const manifest: FlowManifest = {
       spec,
@@ -52,7 +55,7 @@ export async function makeSavedFlows(
       projectFolder,
       external: bundled.external,
     };
-    return { manifest, bundled, ...encodeSavedFlow(manifest, bundled.bundle) };
+    return { manifest, bundled, storage, ...encodeSavedFlow(manifest, bundled.bundle) };
   });
 }
 

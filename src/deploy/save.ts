@@ -4,7 +4,8 @@ import { resolve } from "node:path";
 import type { FlowManifest } from "../codec/saved-flow.js";
 import { MillraceError } from "../core/errors.js";
 import type { FlowDefinition } from "../core/flow-definition.js";
-import { localStorage } from "../storage/local.js";
+import { Local, type StorageOptions } from "../core/flow-storage.js";
+import { chosenStorage } from "../storage/open.js";
 import type { Storage, StorageLocation } from "../storage/storage.js";
 import { writeWhole } from "../storage/write-file.js";
 import { checkSameFlow } from "./check-same-flow.js";
@@ -13,8 +14,10 @@ import { type MadeFlow, type MakeOptions, makeSavedFlows } from "./make-saved-fl
 export interface SaveOptions extends MakeOptions {
   /** The file to write, in place of a storage. */
   path?: string;
-  /** Default: Local. */
-  storage?: Storage;
+  /** Default: the flow's own, and Local when it has none. */
+  storage?: StorageOptions;
+  /** Told how far the saved flow has gone to a storage that is not on this machine, and how far it has come back for the load check. */
+  onTransfer?: (sentBytes: number, totalBytes: number) => void;
 }
 
 /** A saved flow's file on this machine. */
@@ -82,12 +85,13 @@ export async function makeSavedFlow(flow: FlowDefinition, options: MakeOptions =
 }
 
 async function store(
-  { manifest, hash, bytes }: MadeFlow,
-  { path, storage = localStorage() }: SaveOptions,
+  { manifest, hash, bytes, storage: own }: MadeFlow,
+  { path, storage: asked, onTransfer }: SaveOptions,
 ): Promise<StoredFlow> {
+  const storage = await chosenStorage(path === undefined ? (asked ?? own ?? new Local()) : new Local());
   const location =
     path === undefined
-      ? await storage.save(manifest.spec.name, hash, bytes)
+      ? await storage.save(manifest.spec.name, hash, bytes, onTransfer ? { onProgress: onTransfer } : {})
       : await writeTo(resolve(path), hash, bytes);
   return { manifest, hash, sizeBytes: bytes.length, location, storage };
 }
@@ -102,7 +106,8 @@ async function writeTo(file: string, hash: string, bytes: Uint8Array): Promise<S
   return { type: "Local", location: file, hash };
 }
 
-async function sourceOf({ name, sourceFile }: FlowDefinition): Promise<string> {
+/** The flow's module, as a real path. @throws FLOW_SOURCE_UNKNOWN */
+export async function sourceOf({ name, sourceFile }: FlowDefinition): Promise<string> {
   if (sourceFile !== undefined && existsSync(sourceFile)) return realpath(sourceFile);
   const why =
     sourceFile === undefined ? "it was not defined in a file" : `the file "${sourceFile}" that defined it is gone`;

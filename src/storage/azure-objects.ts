@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import type { BlobServiceClient, StoragePipelineOptions } from "@azure/storage-blob";
 import { MillraceError } from "../core/errors.js";
+import type { AzurePlace } from "../core/object-place.js";
 import { loadVendor } from "./load-vendor.js";
 import {
   collect,
@@ -10,8 +11,8 @@ import {
   type Failure,
   type Fetched,
   type ObjectClient,
+  slices,
 } from "./object-client.js";
-import type { AzurePlace } from "./object-place.js";
 
 type Sdk = typeof import("@azure/storage-blob");
 
@@ -29,11 +30,11 @@ export async function azureClient(place: AzurePlace): Promise<ObjectClient> {
 
   return {
     async put(key, bytes, attempt) {
-      await container.getBlockBlobClient(key).upload(bytes as Buffer, bytes.length, {
+      const body = () => Readable.from(slices(bytes, attempt), { highWaterMark: 1, objectMode: true });
+      await container.getBlockBlobClient(key).upload(body, bytes.length, {
         abortSignal: attempt.signal,
         metadata: { ...attempt.metadata },
         transactionalContentMD5: createHash("md5").update(bytes).digest(),
-        onProgress: ({ loadedBytes }) => attempt.moved(loadedBytes, bytes.length),
         ...(attempt.ifAbsent ? { conditions: { ifNoneMatch: "*" } } : {}),
       });
     },

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { File } from "@google-cloud/storage";
+import type { GcsPlace } from "../core/object-place.js";
 import { loadVendor } from "./load-vendor.js";
 import {
   type Attempt,
@@ -13,7 +14,6 @@ import {
   type ObjectClient,
   slices,
 } from "./object-client.js";
-import type { GcsPlace } from "./object-place.js";
 
 /** Longer answers, whole pages at times, are cut in messages. */
 const MAX_SAID_CHARS = 300;

@@ -1,15 +1,14 @@
-import { createHash } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { MillraceError } from "../core/errors.js";
 import { millraceHome } from "../core/home.js";
+import { flowFolder } from "./flow-folder.js";
 import type { Storage, StorageLocation } from "./storage.js";
 import { writeWhole } from "./write-file.js";
 
 /** The part of the hash that stands in a file's name; the whole hash is in the file. */
 const HASH_PREFIX_CHARS = 12;
-const MAX_SLUG_CHARS = 60;
 
 /**
  * Saved flows on this machine's disk, one folder a flow, one file a version: the default, and good wherever the agent
@@ -23,17 +22,17 @@ export function localStorage(folder: string = join(millraceHome(), "flows")): St
     labels: [hostname()],
 
     async save(flowName: string, hash: string, bytes: Uint8Array): Promise<StorageLocation> {
-      const flowFolder = join(root, folderName(flowName));
+      const versions = join(root, flowFolder(flowName));
       try {
-        const existing = await findSame(flowFolder, hash, bytes);
+        const existing = await findSame(versions, hash, bytes);
         if (existing !== undefined) return { type: "Local", location: existing, hash };
-        const file = join(flowFolder, `${timeInName(new Date())}-${hash.slice(0, HASH_PREFIX_CHARS)}`);
+        const file = join(versions, `${timeInName(new Date())}-${hash.slice(0, HASH_PREFIX_CHARS)}`);
         await writeWhole(file, bytes, true);
         return { type: "Local", location: file, hash };
       } catch (cause) {
         throw new MillraceError(
           "STORAGE_FAILED",
-          `Flow "${flowName}" cannot be saved in "${flowFolder}": ${(cause as Error).message}`,
+          `Flow "${flowName}" cannot be saved in "${versions}": ${(cause as Error).message}`,
           {
             hint: "Check that the folder can be written and the disk has room, or set MILLRACE_HOME to another folder.",
             cause,
@@ -42,52 +41,48 @@ export function localStorage(folder: string = join(millraceHome(), "flows")): St
       }
     },
 
+    describe: ({ location }) => location,
+
     async fetch({ location }: StorageLocation): Promise<string> {
-      const found = await stat(location).catch((cause: NodeJS.ErrnoException) => {
-        if (cause.code !== "ENOENT" && cause.code !== "ENOTDIR") {
-          throw new MillraceError("STORAGE_FAILED", `The saved flow "${location}" cannot be read: ${cause.message}`, {
-            cause,
-          });
-        }
-        return undefined;
-      });
-      if (found?.isFile()) return location;
-      throw new MillraceError(
-        "SAVED_FLOW_NOT_FOUND",
-        `There is no saved flow at "${location}" on this machine ("${hostname()}").`,
-        {
-          hint: "Local storage keeps a flow on the machine that deployed it: run the agent there, or deploy the flow again here.",
-        },
-      );
+      await mustBeThere(location);
+      return location;
     },
+
+    check: ({ location }) => mustBeThere(location),
   };
 }
 
+async function mustBeThere(file: string): Promise<void> {
+  const found = await stat(file).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code !== "ENOENT" && cause.code !== "ENOTDIR") {
+      throw new MillraceError("STORAGE_FAILED", `The saved flow "${file}" cannot be read: ${cause.message}`, {
+        cause,
+      });
+    }
+    return undefined;
+  });
+  if (found?.isFile()) return;
+  throw new MillraceError(
+    "SAVED_FLOW_NOT_FOUND",
+    `There is no saved flow at "${file}" on this machine ("${hostname()}").`,
+    {
+      hint: "Local storage keeps a flow on the machine that deployed it: run the agent there, or deploy the flow again here.",
+    },
+  );
+}
+
 /** A file with these very bytes. One that has the name and not the bytes was damaged, and is left alone. */
-async function findSame(flowFolder: string, hash: string, bytes: Uint8Array): Promise<string | undefined> {
-  const names = await readdir(flowFolder).catch((error: NodeJS.ErrnoException) => {
+async function findSame(versions: string, hash: string, bytes: Uint8Array): Promise<string | undefined> {
+  const names = await readdir(versions).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return [];
     throw error;
   });
   for (const name of names.filter((each) => each.endsWith(`-${hash.slice(0, HASH_PREFIX_CHARS)}`)).sort()) {
-    const file = join(flowFolder, name);
+    const file = join(versions, name);
     const found = await readFile(file).catch(() => undefined);
     if (found?.equals(bytes)) return file;
   }
   return undefined;
-}
-
-/** The flow's name in letters that every file system takes; a name that had to be changed gets some of its hash, so that no two share a folder. */
-function folderName(flowName: string): string {
-  const slug = flowName
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9]+/g, "-")
-    .replaceAll(/^-|-$/g, "")
-    .slice(0, MAX_SLUG_CHARS);
-  if (slug === flowName) return slug;
-  return [slug, createHash("sha256").update(flowName).digest("hex").slice(0, 8)]
-    .filter((part) => part !== "")
-    .join("-");
 }
 
 function timeInName(time: Date): string {

@@ -1,7 +1,7 @@
+import { addressOf, checkPlace, type ObjectPlace } from "../core/object-place.js";
 import { azureClient } from "./azure-objects.js";
 import { gcsClient } from "./gcs-objects.js";
 import type { ObjectClient } from "./object-client.js";
-import { addressOf, checkPlace, type ObjectPlace } from "./object-place.js";
 import type { ObjectStore } from "./object-store.js";
 import { objectStore } from "./retried-objects.js";
 import { s3Client } from "./s3-objects.js";

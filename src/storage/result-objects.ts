@@ -1,6 +1,6 @@
+import { keyIn, type ObjectPlace } from "../core/object-place.js";
 import type { ResultOptions } from "../core/result-options.js";
 import type { ResultRecord } from "../core/state.js";
-import { keyIn, type ObjectPlace } from "./object-place.js";
 import type { ObjectStore } from "./object-store.js";
 import { type ResultBytes, resultNotFound } from "./result-bytes.js";
 

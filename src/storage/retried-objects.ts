@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type ErrorCode, MillraceError } from "../core/errors.js";
+import { addressOf, keyIn, type ObjectPlace } from "../core/object-place.js";
 import type { Attempt, Failure, FailureReason, Fetched, ObjectClient } from "./object-client.js";
-import { addressOf, keyIn, type ObjectPlace } from "./object-place.js";
 import type { ObjectStore, TransferOptions } from "./object-store.js";
 
 /** As the vendors' SDKs do by default: a passing fault is over by then, and one that stays is told soon. */

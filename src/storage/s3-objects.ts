@@ -1,5 +1,6 @@
 import { Readable } from "node:stream";
 import type { S3ClientConfig } from "@aws-sdk/client-s3";
+import type { S3Place } from "../core/object-place.js";
 import { loadVendor } from "./load-vendor.js";
 import {
   type Attempt,
@@ -12,7 +13,6 @@ import {
   type PutAttempt,
   slices,
 } from "./object-client.js";
-import type { S3Place } from "./object-place.js";
 
 /** Smaller bodies go in one piece: there is no progress to tell. */
 const SLICED_FROM_BYTES = 1024 * 1024;
@@ -94,6 +94,8 @@ function configFor({ endpoint, region }: S3Place): S3ClientConfig {
   return {
     // Tried again above, for all vendors alike.
     maxAttempts: 1,
+    // It tells the console of every stream that it will not send again.
+    logger: silent,
     // Not every server knows these headers; the body's SHA-256 is signed in any case.
     requestChecksumCalculation: "WHEN_REQUIRED",
     responseChecksumValidation: "WHEN_REQUIRED",
@@ -102,6 +104,8 @@ function configFor({ endpoint, region }: S3Place): S3ClientConfig {
     ...(chosen === undefined ? {} : { region: chosen }),
   };
 }
+
+const silent: S3ClientConfig["logger"] = { debug() {}, info() {}, warn() {}, error() {} };
 
 function bodyOf(bytes: Uint8Array, attempt: PutAttempt): Uint8Array | Readable {
   if (bytes.length < SLICED_FROM_BYTES) return bytes;
@@ -131,7 +135,9 @@ function explain(error: unknown, place: S3Place): Failure {
   const { name, Code, message, Region, $metadata, $response } = error as S3Error;
   const status = $metadata?.httpStatusCode;
   const code = Code ?? name;
-  const text = message && message !== "UnknownError" && message !== code ? `${code}: ${message}` : code;
+  // An answer without a body has no code.
+  const named = /^Unknown/.test(code) ? `status ${status}` : code;
+  const text = message && !/^Unknown/.test(message) && message !== code ? `${named}: ${message}` : named;
   if (UNAUTHORIZED.test(code)) return unauthorized(code, text);
   if (code === "NoSuchBucket") return { reason: "no bucket", text };
   const region = Region ?? $response?.headers?.["x-amz-bucket-region"];

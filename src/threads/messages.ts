@@ -3,6 +3,7 @@ import type { FailureRecord } from "../codec/failure.js";
 import type { WireState } from "../codec/state-json.js";
 import type { LogLine } from "../core/context.js";
 import type { FlowSpec } from "../core/flow-spec.js";
+import type { StorageOptions } from "../core/flow-storage.js";
 
 /*
  * What crosses between the agent's main thread and a worker thread: types only. A run's request goes in as a piscina
@@ -95,7 +96,7 @@ export type HostQuestion =
       labels: string[] | null;
       idempotencyKey: string;
     }
-  /** Answered with { state: WireState, taskRuns } when the flow run is finished, or null after `waitMs`. */
+  /** Answered with { state: WireState } when the flow run is finished, or null after `waitMs`. */
   | { about: "flow run's end"; flowRunId: string; waitMs: number }
   /** Asks the Cloud to cancel a flow run that this run created. Answered with null. */
   | { about: "cancel flow run"; flowRunId: string };
@@ -136,4 +137,6 @@ export type DescribeReply = { specs: DescribedFlow[] } | { failure: FailureRecor
 export interface DescribedFlow {
   spec: FlowSpec;
   options: { external: string[]; freshThread: boolean; maxHeapMb: number | null };
+  /** What the flow's own options say; null: nothing. */
+  storage: StorageOptions | null;
 }

@@ -1,4 +1,4 @@
-import { MillraceError } from "../core/errors.js";
+import { MillraceError } from "./errors.js";
 
 /** Where in S3, or in any server that speaks its protocol. */
 export interface S3Place {
