@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { MillraceError } from "./errors.js";
+import type { TaskDates } from "./task-dates.js";
 
 export type LogLevel = "DEBUG" | "INFO" | "WARNING" | "ERROR" | "CRITICAL";
 
@@ -30,15 +31,39 @@ export interface TaskContext {
   readonly flowRunName: string;
   /** Null in `flow.run()`, which no Cloud knows of. */
   readonly flowId: string | null;
+  /** Null in `flow.run()`. */
+  readonly projectName: string | null;
   readonly taskId: string;
   readonly taskRunId: string;
   readonly taskName: string;
+  /** With its place in the list if it is mapped, for instance `fetch page[3]`. */
+  readonly taskFullName: string;
+  /** What the task's option `taskRunName` makes of this run; without one its full name. */
+  readonly taskRunName: string;
   readonly taskSlug: string;
+  readonly taskTags: readonly string[];
   /** -1 for a task that is not mapped, otherwise the child's place in the list. */
   readonly mapIndex: number;
   /** 1 in the first try. */
   readonly runCount: number;
+  /** Which round of a loop it is: 1 in the first, and outside loops. See `signals.loop`. */
+  readonly loopCount: number;
+  /** What the round before handed on; undefined in the first. */
+  readonly loopResult: unknown;
+  /** Was the task run resumed, by hand or because its pause is over? See `signals.pause`. */
+  readonly resumed: boolean;
+  /** What it was resumed with, as the pause's `schema` converted it; undefined when with nothing. */
+  readonly resumeInput: unknown;
+  /** When the flow run was due; ISO 8601, UTC. */
   readonly scheduledStartAt: string;
+  readonly dates: TaskDates;
+  /** Does a Cloud know of the run? False in `flow.run()`. */
+  readonly runningUnderCloud: boolean;
+  /**
+   * The value of a secret that the flow declares with `secret()`, looked up once in a run.
+   * @throws SECRET_NOT_DECLARED, SECRET_NOT_FOUND, SECRET_INVALID
+   */
+  secret(name: string): Promise<unknown>;
   /** Aborted when the task's time is up or its run is cancelled; hand it to fetch() and the like. */
   readonly signal: AbortSignal;
 }

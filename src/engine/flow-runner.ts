@@ -1,21 +1,29 @@
 import { isMillraceError, MillraceError } from "../core/errors.js";
 import type { FlowDefinition } from "../core/flow-definition.js";
-import { isTerminal, isType, makeState, type State } from "../core/state.js";
-import { failed, failedToRetrieve } from "./failed-state.js";
+import { isRunning, isTerminal, makeState, type State, unwrapState } from "../core/state.js";
+import { failed } from "./failed-state.js";
 import { referenceReader } from "./fill-arguments.js";
-import { makeChildren, mapWidth } from "./mapping.js";
+import { makeChildren } from "./mapping.js";
 import { finalFlowState, gatherOutcome } from "./outcome.js";
 import { type ParameterEnd, parameterEnds } from "./parameter-ends.js";
 import { resolveParameters } from "./parameters.js";
 import { type FlowPlan, planOf } from "./plan.js";
-import type { EngineOutcome, EnginePorts, EngineRun } from "./ports.js";
+import type { EngineEnd, EngineOutcome, EnginePorts, EngineRun } from "./ports.js";
 import { Progress } from "./progress.js";
 import { ReadyQueue } from "./ready-queue.js";
 import { Reports } from "./reports.js";
-import { KnownTaskRuns, TaskRun, unwrap } from "./task-run.js";
-import { cancelled, passGatesOf, type Surroundings, tryTask } from "./task-runner.js";
+import { takeBackVolatile } from "./rerun.js";
+import { isoAt } from "./retry.js";
+import { guardSecrets } from "./secrets.js";
+import { askTerminalHandler, flowLogger, isFlowHandled, tellFlowHandlers } from "./state-handlers.js";
+import { endWith, taskLogger } from "./task-end.js";
+import { TaskPasses } from "./task-passes.js";
+import { KnownTaskRuns, TaskRun } from "./task-run.js";
+import { cancelled, type Surroundings } from "./task-runner.js";
 import { Timestamps } from "./timestamps.js";
-import { Values, valueSources, widthSources } from "./values.js";
+import { expandStates } from "./upstream.js";
+import { Values } from "./values.js";
+import { WaitingRoom } from "./waiting-room.js";
 
 /** How long a cancelled run waits for code that heeds its signal; a thread whose code does not is stopped from outside. */
 export const CANCEL_GRACE_MS = 5_000;
@@ -23,24 +31,29 @@ export const CANCEL_GRACE_MS = 5_000;
 const CANCELLED = "The flow run was cancelled.";
 
 /**
- * Runs a flow: from its parameters to its final state. Resolves when that state, and every one before it, was accepted,
- * and the output and all task runs are put together.
+ * Runs a flow: from its parameters to its final state, or until its task runs wait for longer than `ports.maxWaitMs`.
+ * Resolves when the last state, and every one before it, was accepted, and the output and all task runs are put together.
  * Parameters that the flow cannot use end the run Failed before its first task, with the error in the state's context.
  * @throws what the reporter refused a state with, and RUN_LEASE_LOST or RUN_STOPPED from `ports.signal`
  */
 export async function runFlow(flow: FlowDefinition, run: EngineRun, ports: EnginePorts): Promise<EngineOutcome> {
-  const runner = new FlowRunner(flow, run, ports);
-  return runner.gather(await runner.run());
+  const guarded = guardSecrets(flow, ports);
+  const runner = new FlowRunner(flow, run, guarded.ports);
+  return guarded.outcome(await runner.gather(await runner.run()));
 }
 
-/** The same for who needs the final state alone: no result is read for the sake of the output. @throws see {@link runFlow} */
-export function runFlowToState(flow: FlowDefinition, run: EngineRun, ports: EnginePorts): Promise<State> {
-  return new FlowRunner(flow, run, ports).run();
+/** The same for who needs the end alone: no result is read for the sake of the output. @throws see {@link runFlow} */
+export async function runFlowToState(flow: FlowDefinition, run: EngineRun, ports: EnginePorts): Promise<EngineEnd> {
+  const guarded = guardSecrets(flow, ports);
+  const end = await new FlowRunner(flow, run, guarded.ports).run();
+  return end.kind === "finished" ? { ...end, state: guarded.state(end.state) } : end;
 }
 
 /**
- * One flow run. It is `open` until its final state is reported (`ended`), a cancellation comes (`cancelling`: nothing is
- * started, what runs may end), or it has lost its right to report (`aborted`: nothing is started nor reported).
+ * One flow run. It is `open` until its final state is worked out (`concluding`, while state handlers are asked) and
+ * reported (`ended`), or its task runs wait for too long (`ended`, without a final state); or a cancellation comes
+ * (`cancelling`: nothing is started, what runs may end), or it has lost its right to report (`aborted`: nothing is started
+ * nor reported).
  *
  * Within one call of {@link FlowRunner.#go} everything happens in one tick: the state that a task ended with, and the
  * Running of whatever it lets start.
@@ -50,51 +63,81 @@ class FlowRunner {
   readonly #ports: EnginePorts;
   readonly #known: KnownTaskRuns;
   readonly #tasks: readonly TaskRun[];
-  readonly #queue = new ReadyQueue();
+  readonly #queue: ReadyQueue;
   readonly #progress: Progress;
   readonly #reports: Reports;
   readonly #values: Values;
-  readonly #running = new Set<TaskRun>();
+  readonly #waiting: WaitingRoom;
+  readonly #passes: TaskPasses;
   readonly #stop = new AbortController();
-  readonly #done = Promise.withResolvers<State>();
+  readonly #over = new AbortController();
+  readonly #done = Promise.withResolvers<EngineEnd>();
   #around: Surroundings;
-  #phase: "open" | "cancelling" | "ended" | "aborted" = "open";
+  #phase: "open" | "concluding" | "cancelling" | "ended" | "aborted" = "open";
   #going = false;
+  /** Things under way that may make a task run ready, or end one. */
+  #busy = 0;
+  #state = makeState("Pending", null);
 
   constructor(flow: FlowDefinition, run: EngineRun, ports: EnginePorts) {
     this.#plan = planOf(flow);
     this.#ports = ports;
     this.#known = new KnownTaskRuns(run.taskRuns);
     this.#tasks = this.#plan.tasks.map((each) => new TaskRun(each, undefined, -1, this.#known.get(each.task.slug, -1)));
+    this.#queue = new ReadyQueue(ports.executor.limit);
     this.#progress = new Progress(this.#plan, this.#tasks, this.#queue);
     this.#reports = new Reports(ports.reporter, (error) => this.#abort(error));
     this.#values = new Values(ports.results);
-    const readReference = referenceReader(this.#tasks, this.#plan.indexOf);
-    const timestamps = new Timestamps(ports.clock);
+    this.#waiting = new WaitingRoom(
+      ports.clock,
+      (due) => {
+        for (const each of due) this.#queue.push(each);
+        this.#go();
+      },
+      (ringing) => this.#watch(ringing),
+    );
     this.#around = {
       flow,
       run,
       ports,
-      timestamps,
+      timestamps: new Timestamps(ports.clock),
       tasks: this.#tasks,
-      readReference,
+      readReference: referenceReader(this.#tasks, this.#plan.indexOf),
       parameters: {},
       stop: this.#stop.signal,
+      over: this.#over.signal,
     };
+    this.#passes = new TaskPasses({
+      around: () => this.#around,
+      known: this.#known,
+      queue: this.#queue,
+      progress: this.#progress,
+      reports: this.#reports,
+      values: this.#values,
+      waiting: this.#waiting,
+      isOpen: () => this.#phase === "open",
+      isOver: () => this.#phase === "ended" || this.#phase === "aborted",
+      during: (work) => this.#during(work),
+    });
   }
 
-  run(): Promise<State> {
+  async run(): Promise<EngineEnd> {
     const { signal } = this.#ports;
+    const known = unwrapState(this.#around.run.state ?? null);
+    if (known && isTerminal(known)) {
+      this.#state = known;
+      return { kind: "finished", state: known };
+    }
     const onSignal = () => this.#signalled(signal.reason);
     signal.addEventListener("abort", onSignal, { once: true });
     if (signal.aborted) onSignal();
-    else this.#watch(this.#begin());
+    else this.#during(this.#begin());
     return this.#done.promise.finally(() => signal.removeEventListener("abort", onSignal));
   }
 
-  /** What a finished run gave. */
-  gather(state: State): Promise<EngineOutcome> {
-    return gatherOutcome(state, this.#plan, this.#around, this.#values);
+  /** What a run gave that came to its end. */
+  gather(end: EngineEnd): Promise<EngineOutcome> {
+    return gatherOutcome(end, this.#state, this.#plan, this.#around, this.#values);
   }
 
   async #begin(): Promise<void> {
@@ -105,18 +148,34 @@ class FlowRunner {
       this.#around = { ...this.#around, parameters: parameters.values };
       ends = await parameterEnds(this.#tasks, parameters, this.#around);
     } catch (error) {
-      if (this.#phase === "open") this.#end(failed((error as Error).message, error, this.#at()));
+      if (this.#phase === "open") this.#conclude(failed((error as Error).message, error, this.#at()));
       return;
     }
-    if (this.#phase !== "open") return;
-    void this.#reports.flowRun(makeState("Running", "Running flow.", { at: this.#at() }));
+    if (this.#phase !== "open" || !(await this.#enterRunning())) return;
+    for (const each of takeBackVolatile(this.#plan, this.#tasks, this.#known)) {
+      taskLogger(each, this.#around).info(`Task "${each.name}" runs again: its value was kept in memory only.`);
+    }
     this.#progress.begin();
     for (const { run: parameter, state, value } of ends) {
       parameter.value = value;
-      parameter.valueKnown = true;
-      if (state) this.#finish(parameter, state, value);
+      parameter.valueKnown = parameter.plan.task.kind === "parameter";
+      if (state) this.#passes.finish(parameter, endWith(state, value));
     }
     this.#go();
+  }
+
+  async #enterRunning(): Promise<boolean> {
+    const { flow, run } = this.#around;
+    const running = makeState("Running", "Running flow.", { at: this.#at() });
+    const counts = isFlowHandled(flow)
+      ? await tellFlowHandlers(flow, run, this.#state, running, this.#around)
+      : running;
+    if (this.#phase !== "open") return false;
+    if (isRunning(counts)) {
+      this.#state = counts;
+      void this.#reports.flowRun(counts);
+    } else this.#end(counts);
+    return isRunning(counts);
   }
 
   /** Starts what is ready, until nothing is. Never recursive: a task that ends at once is found by the loop under way. */
@@ -126,188 +185,152 @@ class FlowRunner {
     while (this.#phase === "open") {
       const run = this.#queue.take();
       if (!run) break;
-      if (!run.done) this.#start(run);
+      if (run.done) this.#queue.release(run);
+      else this.#passes.start(run);
     }
     this.#going = false;
-    if (this.#phase === "open" && this.#progress.allComplete) {
-      this.#end(
-        finalFlowState(
-          this.#plan.referenceTasks.map((index) => this.#tasks[index]!),
-          this.#at(),
-        ),
-      );
+    if (this.#phase === "cancelling") this.#endCancelledWhenIdle();
+    else if (this.#phase === "open" && this.#progress.allComplete) this.#concludeFromTasks();
+    else if (this.#phase === "open" && this.#busy === 0) this.#rest();
+  }
+
+  /** Nothing runs and nothing is ready: waits here for what is due soon, or hands the run back until something is due. */
+  #rest(): void {
+    const { earliest } = this.#waiting;
+    if (earliest === undefined && this.#passes.leftAlone === 0) {
+      this.#abort(new MillraceError("INTERNAL", "A flow run has unfinished tasks, and nothing that they wait for."));
+      return;
     }
+    if (earliest !== undefined && earliest - this.#ports.clock.now() <= this.#ports.maxWaitMs) return;
+    const dueAt = earliest === undefined ? null : isoAt(earliest);
+    flowLogger(this.#around.flow, this.#around).info(
+      `Flow run RUNNING: terminal tasks are incomplete; ${dueAt === null ? "they wait for someone" : `the next is due at ${dueAt}`}.`,
+    );
+    this.#close("ended");
+    this.#resolve({ kind: "waiting", dueAt });
   }
 
-  #start(run: TaskRun): void {
-    const waitMs = dueIn(run, this.#ports.clock.now());
-    if (waitMs > 0) this.#startLater(run, waitMs);
-    else if (run.isParent && run.state?.type === "Mapped") this.#resumeMapped(run, run.state);
-    // Of a flattened list the values say which upstream a child stands under: they come before the gates.
-    else if (run.parent && run.plan.flattens && this.#load(run, widthSources(run, this.#tasks))) return;
-    else {
-      const ended = passGatesOf(run, this.#around);
-      if (ended) this.#finish(run, ended, undefined);
-      else if (run.isParent) this.#map(run);
-      else if (!this.#load(run, valueSources(run, this.#tasks))) this.#watch(this.#execute(run));
+  #concludeFromTasks(): void {
+    const referenceTasks = this.#plan.referenceTasks.map((index) => this.#tasks[index]!);
+    this.#conclude(finalFlowState(referenceTasks, this.#at()), expandStates(referenceTasks));
+  }
+
+  /** @param referenceStates Absent for a run that failed before its tasks. */
+  #conclude(state: State, referenceStates?: readonly State[]): void {
+    const { flow, run } = this.#around;
+    if (!isFlowHandled(flow)) {
+      this.#end(state);
+      return;
     }
-  }
-
-  /** A mapped task gets its children; the ones that wait for nothing are started by the loop under way. */
-  #map(run: TaskRun): void {
-    if (this.#load(run, widthSources(run, this.#tasks))) return;
-    const width = mapWidth(run, this.#tasks);
-    const at = this.#at();
-    if (typeof width === "string") {
-      this.#finish(run, makeState("Failed", width, { at }), undefined);
-    } else {
-      makeChildren(run, width, this.#tasks, this.#known);
-      this.#finish(run, makeState("Mapped", "Ready to proceed with mapping.", { at, mapCount: width }), undefined);
-    }
-  }
-
-  /** An earlier agent had mapped the task: only the children that it did not finish are left. */
-  #resumeMapped(run: TaskRun, mapped: State): void {
-    this.#makeKnownChildren(run, mapped);
-    this.#progress.finished(run);
-  }
-
-  #makeKnownChildren(parent: TaskRun, { mapCount }: State): void {
-    makeChildren(parent, mapCount ?? 0, this.#tasks, this.#known);
-  }
-
-  async #execute(run: TaskRun): Promise<void> {
-    run.runCount += 1;
-    const running = makeState("Running", "Starting task run.", { at: this.#at(), runCount: run.runCount });
-    if (!(await this.#reports.taskRun(run, running)) || this.#phase !== "open") return;
-    this.#running.add(run);
-    const { state, value } = await tryTask(run, this.#around);
-    this.#running.delete(run);
-    // Too late: the run is over, or no longer ours.
-    if (this.#isOver()) return;
-    if (state.type === "Retrying") {
-      void this.#reports.taskRun(run, state);
-      this.#queue.release(run);
-      this.#queue.push(run);
-    } else {
-      this.#finish(run, state, value);
-    }
-    this.#go();
-    if (this.#isCancelling() && this.#running.size === 0) this.#endCancelled();
-  }
-
-  #finish(run: TaskRun, state: State, value: unknown): void {
-    void this.#reports.taskRun(run, state);
-    run.value = value;
-    run.valueKnown = state.type !== "Mapped";
-    this.#queue.release(run);
-    this.#progress.finished(run);
-  }
-
-  /** True when values must be read first; the task run then begins again, or fails when they cannot be had. */
-  #load(run: TaskRun, sources: readonly TaskRun[]): boolean {
-    const loading = this.#values.load(sources);
-    if (!loading) return false;
-    const again = () => {
-      this.#queue.release(run);
-      this.#queue.push(run);
+    this.#phase = "concluding";
+    const conclude = async () => {
+      const asked = referenceStates ? await askTerminalHandler(state, referenceStates, flow, this.#around) : state;
+      const counts = await tellFlowHandlers(flow, run, this.#state, asked, this.#around);
+      if (this.#phase === "concluding") this.#end(counts);
     };
-    const fail = (error: unknown) => {
-      if (this.#phase === "open") this.#finish(run, failedToRetrieve(error, this.#at()), undefined);
-    };
-    this.#watch(loading.then(again, fail).then(() => this.#go()));
-    return true;
-  }
-
-  #startLater(run: TaskRun, waitMs: number): void {
-    // Waiting for a retry's time, a child takes up no place in the window.
-    this.#queue.release(run);
-    const waited = this.#ports.clock.sleep(waitMs, this.#stop.signal).then(() => {
-      this.#queue.push(run);
-      this.#go();
-    });
-    this.#watch(waited);
+    this.#during(conclude());
   }
 
   #signalled(reason: unknown): void {
     const isLost = isMillraceError(reason, "RUN_LEASE_LOST") || isMillraceError(reason, "RUN_STOPPED");
     if (isLost) this.#abort(reason);
-    else if (this.#phase === "open") this.#cancel(reason);
+    else if (this.#phase === "open" || this.#phase === "concluding") this.#cancel(reason);
   }
 
   #cancel(reason: unknown): void {
     this.#phase = "cancelling";
     const facts = { cause: reason };
-    this.#stopCode(isMillraceError(reason) ? reason : new MillraceError("RUN_CANCELLED", CANCELLED, facts));
-    if (this.#running.size === 0) {
+    const error = isMillraceError(reason) ? reason : new MillraceError("RUN_CANCELLED", CANCELLED, facts);
+    this.#stop.abort(error);
+    for (const run of this.#passes.running) run.call?.stop(error);
+    if (this.#passes.running.size === 0) {
       this.#endCancelled();
       return;
     }
-    const grace = new AbortController();
-    const endGrace = () => grace.abort();
-    this.#done.promise.then(endGrace, endGrace);
-    const waited = this.#ports.clock.sleep(CANCEL_GRACE_MS, grace.signal);
-    this.#watch(waited.then(() => this.#endCancelled(), endGrace));
+    const waited = this.#ports.clock.sleep(CANCEL_GRACE_MS, this.#over.signal);
+    this.#watch(waited.then(() => this.#endCancelled()));
+  }
+
+  #endCancelledWhenIdle(): void {
+    if (this.#passes.running.size === 0) this.#endCancelled();
   }
 
   #endCancelled(): void {
-    if (!this.#isCancelling()) return;
+    if (this.#phase !== "cancelling") return;
     const at = this.#at();
+    for (const run of this.#passes.running) run.call?.stopHard(this.#stop.signal.reason);
     const end = (run: TaskRun) => {
       if (!run.state || !isTerminal(run.state)) void this.#reports.taskRun(run, cancelled(at));
     };
     for (const run of this.#tasks) {
       // Children of an earlier agent's Mapped parent that was not taken up yet are to be cancelled too.
-      if (run.isParent && run.state?.type === "Mapped" && !run.children) this.#makeKnownChildren(run, run.state);
+      if (run.isParent && run.state?.type === "Mapped" && !run.children)
+        makeChildren(run, run.state.mapCount ?? 0, this.#tasks, this.#known);
       end(run);
       run.children?.forEach(end);
     }
-    this.#end(makeState("Cancelled", CANCELLED, { at }));
+    this.#tellCancelled(makeState("Cancelled", CANCELLED, { at }));
+  }
+
+  /** The flow's handlers are told, for a short while; a cancellation is a fact, and they have no say in it. */
+  #tellCancelled(state: State): void {
+    const { flow, run } = this.#around;
+    if (!isFlowHandled(flow)) {
+      this.#end(state);
+      return;
+    }
+    this.#phase = "ended";
+    const told = tellFlowHandlers(flow, run, this.#state, state, this.#around);
+    const grace = this.#ports.clock.sleep(CANCEL_GRACE_MS, this.#over.signal);
+    this.#watch(Promise.race([told, grace]).then(() => this.#end(state)));
+    this.#watch(grace);
   }
 
   #end(state: State): void {
-    this.#phase = "ended";
+    this.#state = state;
+    this.#close("ended");
     void this.#reports.flowRun(state);
+    this.#resolve({ kind: "finished", state });
+  }
+
+  #resolve(end: EngineEnd): void {
     this.#reports.whenAllAccepted(() => {
-      if (this.#phase === "ended") this.#done.resolve(state);
+      if (this.#phase === "ended") this.#done.resolve(end);
     });
   }
 
   #abort(error: unknown): void {
-    this.#phase = "aborted";
-    this.#stopCode(error);
+    this.#close("aborted");
+    this.#stop.abort(error);
+    for (const run of this.#passes.running) run.call?.stopHard(error);
     this.#done.reject(error);
   }
 
-  #stopCode(reason: unknown): void {
-    this.#stop.abort(reason);
-    for (const run of this.#running) run.signal?.abort(reason);
+  #close(phase: "ended" | "aborted"): void {
+    this.#phase = phase;
+    this.#waiting.close();
+    this.#over.abort();
+  }
+
+  /** For what a task run waits for: when it is done, whatever it made ready is started. */
+  #during(work: Promise<unknown>): void {
+    this.#busy += 1;
+    const done = () => {
+      this.#busy -= 1;
+      this.#go();
+    };
+    this.#watch(work.then(done));
   }
 
   /** Nothing that runs on its own may fail unseen: what a run did not foresee ends it. */
   #watch(promise: Promise<unknown>): void {
     promise.catch((error: unknown) => {
-      if (error !== this.#stop.signal.reason) this.#abort(error);
+      const isCalledOff = error === this.#stop.signal.reason || error === this.#over.signal.reason;
+      if (!isCalledOff) this.#abort(error);
     });
-  }
-
-  /** A question, so that the compiler does not take the phase of before an await for the one behind it. */
-  #isCancelling(): boolean {
-    return this.#phase === "cancelling";
-  }
-
-  #isOver(): boolean {
-    return this.#phase === "ended" || this.#phase === "aborted";
   }
 
   #at(): string {
     return this.#around.timestamps.now();
   }
-}
-
-/** How long a task run that is due at a certain time must wait, in milliseconds. */
-function dueIn(run: TaskRun, now: number): number {
-  const state = unwrap(run.state);
-  if (!state?.startAt || !isType(state.type, "Scheduled")) return 0;
-  return Date.parse(state.startAt) - now;
 }

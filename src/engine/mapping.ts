@@ -1,6 +1,8 @@
-import { isSuccessful } from "../core/state.js";
+import { isSuccessful, makeState, type State } from "../core/state.js";
+import { takeBackChild } from "./rerun.js";
 import type { KnownTaskRuns } from "./task-run.js";
 import { TaskRun } from "./task-run.js";
+import type { Surroundings } from "./task-runner.js";
 import { flatItems } from "./upstream.js";
 
 /**
@@ -32,6 +34,14 @@ export function mapWidth(parent: TaskRun, tasks: readonly TaskRun[]): number | s
   return width === Number.POSITIVE_INFINITY ? "No upstream states can be mapped over." : width;
 }
 
+/** The state of a mapped task whose upstreams are decided: Mapped, or Failed where there is nothing to map over. */
+export function mappedState(parent: TaskRun, { tasks, timestamps }: Surroundings): State {
+  const width = mapWidth(parent, tasks);
+  const at = timestamps.now();
+  if (typeof width === "string") return makeState("Failed", width, { at });
+  return makeState("Mapped", "Ready to proceed with mapping.", { at, mapCount: width });
+}
+
 /**
  * Makes the children of a Mapped parent and counts what each waits for: its own upstream child, and the references in its
  * own item. Children that an earlier run finished stay as they are.
@@ -51,6 +61,7 @@ export function makeChildren(
   const children: TaskRun[] = [];
   for (let index = 0; index < width; index += 1) {
     const child = new TaskRun(plan, parent, index, known.get(plan.task.slug, index));
+    if (parent.unreported) takeBackChild(child);
     children.push(child);
     if (child.done) {
       child.complete = true;

@@ -2,7 +2,7 @@ import { toFailure } from "../codec/failure.js";
 import { isFailed, isSuccessful, makeState, type State } from "../core/state.js";
 import { makeLogger } from "./logger.js";
 import type { FlowPlan } from "./plan.js";
-import type { EngineOutcome, FinishedTaskRun } from "./ports.js";
+import type { EngineEnd, EngineOutcome, FinishedTaskRun } from "./ports.js";
 import type { TaskRun } from "./task-run.js";
 import type { Surroundings } from "./task-runner.js";
 import { expandStates } from "./upstream.js";
@@ -16,14 +16,15 @@ export function finalFlowState(referenceTasks: readonly TaskRun[], at: string): 
   return makeState("Success", "No reference tasks failed.", { at });
 }
 
-/** What runFlow answers. */
+/** What runFlow answers. @param state The flow run's last. */
 export async function gatherOutcome(
+  end: EngineEnd,
   state: State,
   plan: FlowPlan,
   around: Surroundings,
   values: Values,
 ): Promise<EngineOutcome> {
-  const output = isSuccessful(state) ? await fillOutput(plan, around, values) : undefined;
+  const output = end.kind === "finished" && isSuccessful(state) ? await fillOutput(plan, around, values) : undefined;
   const taskRuns: FinishedTaskRun[] = [];
   const add = (run: TaskRun) => {
     if (!run.state) return;
@@ -40,7 +41,7 @@ export async function gatherOutcome(
     add(run);
     run.children?.forEach(add);
   }
-  return { state, taskRuns, output };
+  return { end, state, taskRuns, output };
 }
 
 async function fillOutput(plan: FlowPlan, around: Surroundings, values: Values): Promise<unknown> {

@@ -2,6 +2,7 @@ import type { LogLine } from "../core/context.js";
 import type { Executor } from "../core/executor.js";
 import type { LocationNames, ResultOptions } from "../core/result-options.js";
 import type { ResultRecord, State } from "../core/state.js";
+import type { SubflowPort } from "../core/subflow.js";
 
 /**
  * All that the engine needs from outside. It has two users: `flow.run()`, whose reporter accepts everything at once, and
@@ -14,14 +15,38 @@ export interface EnginePorts {
   readonly executor: Executor;
   readonly caches: CacheIndex;
   readonly secrets: SecretSource;
+  /** Flow runs that tasks make; see `runFlow`. */
+  readonly subflows: SubflowPort;
   /**
    * How long a task run may wait for its time in this process, in milliseconds, while nothing else is left to do; the run
    * is handed back when it would take longer, or waits for someone. Infinity: it waits here.
    */
   readonly maxWaitMs: number;
+  /** Asks a person who is here about a task run that pauses without a time; without it nobody is here. */
+  readonly approve?: ((paused: PausedTaskRun) => Promise<Approval>) | undefined;
+  /** Spreads retries; from 0 up to 1. Default Math.random. */
+  readonly random?: (() => number) | undefined;
   /** Aborted when the run must end; `signal.reason` is a MillraceError: RUN_CANCELLED, RUN_LEASE_LOST, RUN_STOPPED. */
   readonly signal: AbortSignal;
 }
+
+/** A task run that waits for someone. */
+export interface PausedTaskRun {
+  readonly taskRunId: string;
+  readonly taskSlug: string;
+  /** -1 when the task is not mapped. */
+  readonly mapIndex: number;
+  /** The name that people see. */
+  readonly name: string;
+  readonly message: string | null;
+  /** Will the input be checked by a schema? */
+  readonly checksInput: boolean;
+  /** Fires when the answer is of no use any more. */
+  readonly signal: AbortSignal;
+}
+
+/** Go on, with what is in `taskContext().resumeInput` then; or wait for somebody else. */
+export type Approval = { readonly input: unknown } | "wait";
 
 /** Takes the states in the order in which they happen. */
 export interface Reporter {
@@ -43,6 +68,8 @@ export interface TaskRunChange {
   /** The version of the task run that this state follows; the state's own is one more. 0: the Cloud does not know the task run yet. */
   version: number;
   state: State;
+  /** The task run's name, when its author gave it one; see the option `taskRunName`. */
+  name?: string;
 }
 
 export interface FlowRunChange {
@@ -71,10 +98,19 @@ export interface ResultStore {
 
 /** Finds earlier results that may stand for running a task. */
 export interface CacheIndex {
-  /** Cached states of the task, or of all tasks with its cache key, the newest first, 100 at most. */
-  candidates(of: { taskSlug: string; cacheKey: string | undefined; sinceAt: string }): Promise<readonly State[]>;
-  /** Told of each Cached state; a Cloud knows it from the report already. */
-  add(of: { taskSlug: string; cacheKey: string | undefined }, state: State): void;
+  /** Cached states of the task, or of all tasks with its cache key, not older than `sinceAt`; the newest first, 100 at most. */
+  candidates(of: CacheOwner & { readonly sinceAt: string }): Promise<readonly State[]>;
+  /** Told of each Cached state that a run made; a Cloud knows it from the report already. */
+  add(of: CacheOwner, state: State): void;
+}
+
+/** Whose cached results. */
+export interface CacheOwner {
+  /** The same in every run and process; see `core/ids`. */
+  readonly taskId: string;
+  readonly taskSlug: string;
+  /** Tasks with the same key share their cached results; undefined: the task alone. */
+  readonly cacheKey: string | undefined;
 }
 
 export interface SecretSource {
@@ -102,15 +138,34 @@ export interface KnownTaskRun {
 export interface EngineRun {
   flowRunId: string;
   flowRunName: string;
+  /** Null: no Cloud knows of the run. */
   flowId: string | null;
+  /** Null or left out: none. */
+  projectName?: string | null;
+  /** The instant that the run stands for, ISO 8601, where it is not its scheduled start. */
+  date?: string | undefined;
   parameters: Record<string, unknown>;
   scheduledStartAt: string;
+  /** The flow run's own state, where it is known: one that is finished is not run again. */
+  state?: State | null;
   /** Every task run that the Cloud knows of; the engine makes the others itself. */
   taskRuns: readonly KnownTaskRun[];
 }
 
+/** How the engine came to its end. */
+export type EngineEnd =
+  /** The flow run is over: this is its final state. */
+  | { readonly kind: "finished"; readonly state: State }
+  /**
+   * Task runs wait for their time, or for someone, and nothing is left to do until then: the flow run stays Running.
+   * `dueAt`: when the first is due, ISO 8601; null: when someone resumes one.
+   */
+  | { readonly kind: "waiting"; readonly dueAt: string | null };
+
 /** How a flow run ended. */
 export interface EngineOutcome {
+  end: EngineEnd;
+  /** The final state; where task runs wait, the Running that the flow run stays in. */
   state: State;
   taskRuns: readonly FinishedTaskRun[];
   /** The build function's return value with its references filled in; undefined unless the run succeeded. */

@@ -4,6 +4,8 @@ import { refuseTaskRunMove } from "../core/transitions.js";
 import type { Reporter } from "./ports.js";
 import type { TaskRun } from "./task-run.js";
 
+const ACCEPTED = Promise.resolve(true);
+
 /** Sends states through the reporter, counts versions, and knows which states are not accepted yet. */
 export class Reports {
   readonly #reporter: Reporter;
@@ -20,13 +22,15 @@ export class Reports {
   /** The state is the task run's from now on. The promise may be left alone: a refusal also goes to `onRefused`. */
   taskRun(run: TaskRun, state: State): Promise<boolean> {
     const refusal = refuseTaskRunMove(run.state?.type ?? null, state.type);
-    const { taskRunId, mapIndex, version, plan } = run;
+    const { taskRunId, mapIndex, version, plan, givenName } = run;
     run.state = state;
+    if (run.unreported) return ACCEPTED;
     run.version = version + 1;
     return this.#send(() => {
       if (refusal !== null)
         throw new MillraceError("STATE_REFUSED", `Task run "${run.name}" (${taskRunId}): ${refusal}.`);
-      return this.#reporter.taskRun({ taskRunId, taskSlug: plan.task.slug, mapIndex, version, state });
+      const change = { taskRunId, taskSlug: plan.task.slug, mapIndex, version, state };
+      return this.#reporter.taskRun(givenName === undefined ? change : { ...change, name: givenName });
     });
   }
 

@@ -1,8 +1,10 @@
 import { newId } from "../core/ids.js";
+import type { StandardSchema } from "../core/parameter.js";
 import { isTerminal, type State } from "../core/state.js";
 import type { PlannedTask } from "./plan.js";
 import type { KnownTaskRun } from "./ports.js";
-import type { TaskSignal } from "./task-signal.js";
+import type { RunningCall } from "./task-call.js";
+import { type LoopPosition, type Resumption, standingIn } from "./task-standing.js";
 import type { FlatItem, StateGroup } from "./upstream.js";
 
 /**
@@ -25,8 +27,18 @@ export class TaskRun {
   complete = false;
   /** How many upstream events are still to come. */
   waiting = 0;
-  /** How often it was tried, the try under way included. */
+  /** How often it was tried in this round of its loop, the try under way included. */
   runCount: number;
+  /** Undefined in a first round. */
+  loop: LoopPosition | undefined;
+  /** How it was resumed; undefined until it was, and again when it pauses. */
+  resumption: Resumption | undefined;
+  /** What its last pause wants of the input, where that pause was in this process. */
+  resumeSchema: StandardSchema<unknown> | undefined = undefined;
+  /** A name of the author's making; see the option `taskRunName`. */
+  givenName: string | undefined = undefined;
+  /** The Cloud has its final state already, from an earlier process: what it does now is told to nobody. */
+  unreported = false;
 
   /** What it returned, once `valueKnown`; for a Mapped parent the list of its children's values. */
   value: unknown = undefined;
@@ -38,10 +50,10 @@ export class TaskRun {
   openChildren = 0;
   /** Children of other tasks that wait for this one's completion. */
   dependents: TaskRun[] | undefined = undefined;
-  /** Does it hold a place in the window of children in flight? */
-  inWindow = false;
-  /** The signal of the try under way. */
-  signal: TaskSignal | undefined = undefined;
+  /** Does it hold one of the queue's places? */
+  holdsPlace = false;
+  /** The try under way, or the last one. */
+  call: RunningCall | undefined = undefined;
 
   /** Of a parent: what its children share, worked out when the first child needs it. */
   sharedStates: StateGroup | undefined = undefined;
@@ -59,7 +71,7 @@ export class TaskRun {
     this.done = state !== null && isTerminal(state);
     // A state without a result stands for undefined; a Mapped one has its children's.
     this.valueKnown = this.done && state?.result === undefined && !(plan.task.mapped && state?.type === "Mapped");
-    this.runCount = unwrap(state)?.runCount ?? 0;
+    ({ runCount: this.runCount, loop: this.loop, resumption: this.resumption } = standingIn(state));
   }
 
   /** Is it the parent of children, or going to be? */
@@ -67,17 +79,28 @@ export class TaskRun {
     return this.plan.task.mapped && this.mapIndex < 0;
   }
 
+  get loopCount(): number {
+    return this.loop?.count ?? 1;
+  }
+
+  /** The value that the round before handed on. */
+  get loopResult(): unknown {
+    return this.loop?.value;
+  }
+
+  get resumed(): boolean {
+    return this.resumption !== undefined && !this.resumption.hidden;
+  }
+
+  get resumeInput(): unknown {
+    return this.resumed ? this.resumption?.input : undefined;
+  }
+
   /** The name that people see, for instance `fetch page[3]`. */
   get name(): string {
+    if (this.givenName !== undefined) return this.givenName;
     return this.mapIndex < 0 ? this.plan.task.name : `${this.plan.task.name}[${this.mapIndex}]`;
   }
-}
-
-/** The state underneath Submitted, Queued and ClientFailed. */
-export function unwrap(state: State | null): State | null {
-  let at = state;
-  while (at?.wrapped) at = at.wrapped;
-  return at;
 }
 
 /** The task runs that the Cloud knows, by slug and map index. */

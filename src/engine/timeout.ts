@@ -22,12 +22,21 @@ export async function settle(call: () => unknown): Promise<Settled> {
  * late value is dropped and its late error is taken, so that it is no unhandled rejection.
  *
  * A function that never yields cannot be interrupted in its own thread; when it comes back too late it has timed out too.
+ * @param onTimeUp Told at once when the time is up, with the call that goes on; it resolves, and never rejects.
  */
-export async function settleInTime(call: () => unknown, timeoutMs: number, clock: Clock): Promise<Settled> {
+export async function settleInTime(
+  call: () => unknown,
+  timeoutMs: number,
+  clock: Clock,
+  onTimeUp: (pending: Promise<unknown>) => void = () => {},
+): Promise<Settled> {
   const startedAt = clock.now();
   const settled = settle(call);
   const leftMs = timeoutMs - (clock.now() - startedAt);
-  if (leftMs <= 0) return TIMED_OUT;
+  if (leftMs <= 0) {
+    onTimeUp(settled);
+    return TIMED_OUT;
+  }
   const timer = new AbortController();
   const timeUp = clock.sleep(leftMs, timer.signal).then(
     () => TIMED_OUT,
@@ -36,5 +45,6 @@ export async function settleInTime(call: () => unknown, timeoutMs: number, clock
   );
   const first = await Promise.race([settled, timeUp]);
   timer.abort();
+  if (first === TIMED_OUT) onTimeUp(settled);
   return first;
 }

@@ -1,15 +1,15 @@
 import { fromFailure, toFailure } from "../codec/failure.js";
 import { fromWireState } from "../codec/state-json.js";
 import { MillraceError } from "../core/errors.js";
-import { inlineExecutor } from "../engine/executors.js";
 import { runFlowToState } from "../engine/flow-runner.js";
 import { systemClock } from "../engine/local-ports.js";
 import type { EngineRun } from "../engine/ports.js";
 import { resultStore } from "../storage/results.js";
 import type { RunHost, RunReply, RunRequest } from "../threads/messages.js";
 import { checkTaskIds } from "./check-task-ids.js";
-import { hostCaches, hostSecrets } from "./host-answers.js";
-import { type LoadedFlow, loadSavedFlow } from "./load-saved-flow.js";
+import { hostCaches, hostSecrets, hostSubflows } from "./host-answers.js";
+import { type LoadedFlow, loadedCode, loadSavedFlow } from "./load-saved-flow.js";
+import { openExecutor } from "./open-executor.js";
 import { StateStream } from "./state-stream.js";
 
 /**
@@ -52,23 +52,28 @@ async function runToItsEnd(request: RunRequest, { flow }: LoadedFlow, host: RunH
   void host.stopped().then((failure) => stop.abort(fromFailure(failure)));
   const stream = new StateStream(host, (error) => stop.abort(error));
   const run = toEngineRun(request);
+  const executor = await openExecutor(flow, undefined, async () => loadedCode(flow)!);
   try {
-    const state = await runFlowToState(flow, run, {
+    const end = await runFlowToState(flow, run, {
       reporter: stream,
       results: resultStore(),
       clock: systemClock,
-      executor: inlineExecutor(Number.POSITIVE_INFINITY),
+      executor,
       caches: hostCaches(host),
       secrets: hostSecrets(host),
+      subflows: hostSubflows(host),
       maxWaitMs: Number.POSITIVE_INFINITY,
       signal: stop.signal,
     });
     await stream.flushed();
     if (stream.broken) return { outcome: "broken off", failure: toFailure(stream.broken) };
-    return { outcome: "done", state: state.type };
+    if (end.kind === "waiting") return { outcome: "waiting", dueAt: end.dueAt };
+    return { outcome: "done", state: end.state.type };
   } catch (error) {
     await stream.flushed();
     return { outcome: "broken off", failure: toFailure(stream.broken ?? error) };
+  } finally {
+    await executor.close();
   }
 }
 

@@ -1,0 +1,229 @@
+import { isSignal, type Signal } from "../core/signal.js";
+import {
+  isMapped,
+  isPaused,
+  isResumed,
+  isRunning,
+  isScheduled,
+  isTerminal,
+  makeState,
+  type State,
+  unwrapState,
+} from "../core/state.js";
+import { needsPreparation, prepareTry } from "./before-try.js";
+import { failedToRetrieve } from "./failed-state.js";
+import { fillArguments } from "./fill-arguments.js";
+import { triggerPasses, upstreamSkipped } from "./gates.js";
+import { makeChildren, mappedState } from "./mapping.js";
+import { nextPass, refusePause } from "./next-pass.js";
+import { approvalEnd, isLeftAlone } from "./pause.js";
+import type { Progress } from "./progress.js";
+import type { ReadyQueue } from "./ready-queue.js";
+import type { Reports } from "./reports.js";
+import { SECRET_RESULT } from "./secrets.js";
+import { isHandled, tellTaskHandlers } from "./state-handlers.js";
+import { endBySignal, endWith, type TaskEnd } from "./task-end.js";
+import type { KnownTaskRuns, TaskRun } from "./task-run.js";
+import { retryOf, type Surroundings, tryTask, viewOf } from "./task-runner.js";
+import { carriedBy, resumptionOf } from "./task-standing.js";
+import { type Values, valueSources, widthSources } from "./values.js";
+import type { WaitingRoom } from "./waiting-room.js";
+
+/** What the passes of task runs need of their flow run. */
+export interface FlowRunParts {
+  readonly around: () => Surroundings;
+  readonly known: KnownTaskRuns;
+  readonly queue: ReadyQueue;
+  readonly progress: Progress;
+  readonly reports: Reports;
+  readonly values: Values;
+  readonly waiting: WaitingRoom;
+  /** May task runs start? */
+  readonly isOpen: () => boolean;
+  /** Is the run over, or no longer ours? */
+  readonly isOver: () => boolean;
+  /** For what a task run waits for: when it is done, whatever it made ready is started. */
+  readonly during: (work: Promise<unknown>) => void;
+}
+
+/** Takes the task runs of one flow run through their passes; task-runner.ts tells the order. */
+export class TaskPasses {
+  readonly #parts: FlowRunParts;
+  readonly #running = new Set<TaskRun>();
+  #leftAlone = 0;
+
+  constructor(parts: FlowRunParts) {
+    this.#parts = parts;
+  }
+
+  /** Those whose code runs. */
+  get running(): ReadonlySet<TaskRun> {
+    return this.#running;
+  }
+
+  /** How many wait for somebody who is not here. */
+  get leftAlone(): number {
+    return this.#leftAlone;
+  }
+
+  /** Begins the next pass of a task run that is ready. */
+  start(run: TaskRun): void {
+    const state = unwrapState(run.state);
+    if (state && isScheduled(state)) {
+      if (this.#waits(run, state)) return;
+      if (isPaused(state) || isResumed(state)) run.resumption = resumptionOf(state, run.resumeSchema);
+    }
+    if (run.isParent && state?.type === "Mapped") {
+      this.#resumeMapped(run, state);
+      return;
+    }
+    // Of a flattened list the values say which upstream a child stands under: they come before the gates.
+    if (run.parent && run.plan.flattens && this.#load(run, widthSources(run, this.#around.tasks))) return;
+    const view = viewOf(run, this.#around);
+    const skipped = upstreamSkipped(view);
+    if (skipped) {
+      this.#enter(run, endWith(skipped));
+      return;
+    }
+    if (this.#load(run, (run.isParent ? widthSources : valueSources)(run, this.#around.tasks))) return;
+    if (run.isParent) {
+      this.#enter(run, endWith(mappedState(run, this.#around)));
+      return;
+    }
+    const ended = triggerPasses(view);
+    if (!ended) this.#parts.during(this.#execute(run));
+    else if (isSignal(ended)) this.#parts.during(this.#enterBySignal(run, ended));
+    else this.#enter(run, endWith(ended));
+  }
+
+  /** An earlier agent had mapped the task: only the children that it did not finish are left. */
+  #resumeMapped(run: TaskRun, { mapCount = 0 }: State): void {
+    makeChildren(run, mapCount, this.#around.tasks, this.#parts.known);
+    this.#parts.queue.release(run);
+    this.#parts.progress.finished(run);
+  }
+
+  async #execute(run: TaskRun): Promise<void> {
+    // The code of the last try may not have heeded its signal yet.
+    if (run.call?.overtime) await run.call.overtime;
+    const args = fillArguments(run, this.#around.tasks, this.#around.readReference);
+    if (needsPreparation(run)) {
+      const end = await prepareTry(run, args, this.#around);
+      if (end && this.#parts.isOpen()) this.#enter(run, end, args);
+      if (end) return;
+    }
+    if (!this.#parts.isOpen() || !(await this.#enterTry(run, args))) return;
+    this.#running.add(run);
+    let end = await tryTask(run, args, this.#around);
+    if (isHandled(run.plan.task)) {
+      const retry = (failure: TaskEnd) => retryOf(failure, run, this.#around);
+      end = await tellTaskHandlers({ run, end, args, retry }, this.#around);
+    }
+    this.#running.delete(run);
+    // Otherwise too late: the run is over, or no longer ours.
+    if (!this.#parts.isOver()) this.#settle(run, end, true);
+  }
+
+  /** True when the task run is Running, its handlers agree, and the Cloud has accepted it. */
+  async #enterTry(run: TaskRun, args: readonly unknown[]): Promise<boolean> {
+    run.runCount += 1;
+    let running = makeState("Running", "Starting task run.", {
+      at: this.#around.timestamps.now(),
+      runCount: run.runCount,
+      ...carriedBy(run),
+    });
+    if (isHandled(run.plan.task)) {
+      const end = await tellTaskHandlers({ run, end: endWith(running), args, retry: undefined }, this.#around);
+      if (!this.#parts.isOpen()) return false;
+      if (!isRunning(end.state)) {
+        this.#settle(run, end, true);
+        return false;
+      }
+      running = end.state;
+    }
+    return (await this.#parts.reports.taskRun(run, running)) && this.#parts.isOpen();
+  }
+
+  async #enterBySignal(run: TaskRun, signal: Signal): Promise<void> {
+    const end = await endBySignal(signal, run, [], this.#around);
+    if (this.#parts.isOpen()) this.#enter(run, end);
+  }
+
+  /** A task run enters a state outside a try; its handlers are told first. */
+  #enter(run: TaskRun, end: TaskEnd, args: readonly unknown[] = []): void {
+    if (!isHandled(run.plan.task)) {
+      this.#settle(run, end, false);
+      return;
+    }
+    const told = tellTaskHandlers({ run, end, args, retry: undefined }, this.#around);
+    this.#parts.during(
+      told.then((counts) => {
+        if (this.#parts.isOpen()) this.#settle(run, counts, false);
+      }),
+    );
+  }
+
+  #settle(run: TaskRun, end: TaskEnd, tried: boolean): void {
+    if (isTerminal(end.state)) {
+      this.finish(run, end);
+      return;
+    }
+    if (run.unreported && isLeftAlone(end.state)) {
+      this.finish(run, endWith(refusePause(run, this.#around.timestamps.now())));
+      return;
+    }
+    void this.#parts.reports.taskRun(run, nextPass(run, end, tried));
+    this.#parts.queue.push(run);
+  }
+
+  /** A task run enters its final state; its handlers were told. */
+  finish(run: TaskRun, { state, value, known }: TaskEnd): void {
+    void this.#parts.reports.taskRun(run, state);
+    run.value = value;
+    // A secret is read when a task that takes it starts.
+    run.valueKnown = known && !isMapped(state) && state.result?.type !== SECRET_RESULT;
+    run.call = undefined;
+    if (run.isParent && isMapped(state)) makeChildren(run, state.mapCount ?? 0, this.#around.tasks, this.#parts.known);
+    this.#parts.queue.release(run);
+    this.#parts.progress.finished(run);
+  }
+
+  /** True when values must be read first; the task run then begins again, or fails when they cannot be had. */
+  #load(run: TaskRun, sources: readonly TaskRun[]): boolean {
+    const loading = this.#parts.values.load(sources);
+    if (!loading) return false;
+    const again = () => this.#parts.queue.push(run);
+    const fail = (error: unknown) => {
+      if (this.#parts.isOpen()) this.#enter(run, endWith(failedToRetrieve(error, this.#around.timestamps.now())));
+    };
+    this.#parts.during(loading.then(again, fail));
+    return true;
+  }
+
+  /** True when the task run's time has not come: it holds up nobody meanwhile. */
+  #waits(run: TaskRun, state: State): boolean {
+    if (isLeftAlone(state)) {
+      this.#parts.queue.release(run);
+      if (this.#around.ports.approve) this.#parts.during(this.#askPerson(run, state));
+      else this.#leftAlone += 1;
+      return true;
+    }
+    const dueAt = Date.parse(state.startAt ?? "");
+    // Without a time it is due; a time that cannot be read is none.
+    if (!(dueAt > this.#around.ports.clock.now())) return false;
+    this.#parts.queue.release(run);
+    this.#parts.waiting.add(run, dueAt);
+    return true;
+  }
+
+  async #askPerson(run: TaskRun, paused: State): Promise<void> {
+    const end = await approvalEnd(run, paused, this.#around);
+    if (!this.#parts.isOpen()) return;
+    if (end === "wait") this.#leftAlone += 1;
+    else this.#enter(run, end);
+  }
+
+  get #around(): Surroundings {
+    return this.#parts.around();
+  }
+}
