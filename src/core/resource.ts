@@ -8,28 +8,37 @@ import type { TaskFunction, TaskOptions } from "./task.js";
 import { triggers } from "./trigger.js";
 
 /** How a resource is made and given back. */
-export interface ResourceOptions<Args extends readonly unknown[], R> {
+export interface ResourceOptions<Setup, R> {
   /** Makes it; what it returns is handed to the tasks, and kept in memory only. */
-  setup: (...args: Args) => R | Promise<R>;
+  setup: Setup;
   /** Gives it back; called once the tasks that use it are finished, however they ended. */
-  cleanup: (resource: Awaited<R>) => unknown;
+  cleanup: (resource: R) => unknown;
   /** Options of the task that sets it up, for instance `retries`. */
   setupOptions?: TaskOptions;
   /** Options of the task that cleans up. Its trigger is its own. */
   cleanupOptions?: TaskOptions;
 }
 
+/** What a set-up gives. */
+export type ResourceOf<Setup> = Setup extends (...args: infer _Args) => infer R ? Awaited<R> : never;
+
 /** A kind of resource: called with the arguments of its set-up, it is one to {@link use}. */
-export type Resource<Args extends readonly unknown[], R> = (
-  ...args: { [K in keyof Args]: Input<Args[K]> }
-) => ResourceCall<R>;
+export type Resource<Setup> = Setup extends (...args: infer Args) => infer R
+  ? (...args: { [K in keyof Args]: Input<Args[K]> }) => ResourceCall<Awaited<R>>
+  : never;
+
+declare const resourceType: unique symbol;
 
 /** A resource with its arguments, not yet in a flow. Pass it to {@link use}. */
 export interface ResourceCall<R> {
+  readonly [resourceType]?: R;
   readonly resourceName: string;
   readonly args: readonly unknown[];
-  readonly options: ResourceOptions<readonly never[], R>;
+  readonly options: Readonly<ResourceOptions<TaskFunction, never>>;
 }
+
+// biome-ignore lint/complexity/noBannedTypes: as for task(), so that parameters with a default keep their types.
+type Callable = Function;
 
 /**
  * A thing that tasks need for a while and that must be given back: a connection, a temporary folder, a rented machine.
@@ -45,10 +54,10 @@ export interface ResourceCall<R> {
  * });
  * flow("report", () => use(folder(), (path) => send(render(path))));
  */
-export function resource<Args extends readonly unknown[], R>(
+export function resource<Setup extends Callable>(
   name: string,
-  options: ResourceOptions<Args, R>,
-): Resource<Args, Awaited<R>> {
+  options: ResourceOptions<Setup, ResourceOf<Setup>>,
+): Resource<Setup> {
   if (typeof name !== "string" || name.trim() === "") {
     throw new MillraceError("FLOW_INVALID_NAME", "resource() takes a name that is not empty.");
   }
@@ -60,8 +69,9 @@ export function resource<Args extends readonly unknown[], R>(
   }
   checkTaskOptions(`${name}.setup`, options.setupOptions ?? {});
   checkTaskOptions(`${name}.cleanup`, options.cleanupOptions ?? {});
-  const kept = Object.freeze({ ...options }) as unknown as ResourceOptions<readonly never[], Awaited<R>>;
-  return (...args) => Object.freeze({ resourceName: name, args, options: kept });
+  const kept = Object.freeze({ ...options }) as unknown as ResourceCall<unknown>["options"];
+  const call = (...args: unknown[]) => Object.freeze({ resourceName: name, args, options: kept });
+  return call as unknown as Resource<Setup>;
 }
 
 /**
@@ -85,7 +95,7 @@ export function use<R, T>(call: ResourceCall<R>, body: (resource: Ref<R>) => T):
   const setup = build.addTask({
     name: `${resourceName}.setup`,
     options: { ...options.setupOptions, checkpoint: false },
-    fn: options.setup as TaskFunction,
+    fn: options.setup,
     args,
     mapped: false,
     resetOnResume: true,
