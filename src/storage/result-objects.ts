@@ -1,4 +1,4 @@
-import { keyIn, type ObjectPlace } from "../core/object-place.js";
+import { checkPlace, keyIn, type ObjectPlace } from "../core/object-place.js";
 import type { ResultOptions } from "../core/result-options.js";
 import type { ResultRecord } from "../core/state.js";
 import type { ObjectStore } from "./object-store.js";
@@ -22,14 +22,14 @@ const keptFields: Record<ObjectKind, readonly string[]> = {
  * their location.
  */
 export function resultObjects({ kind, place }: ResultOptions & { kind: ObjectKind }, open: OpenObjects): ResultBytes {
-  const objectPlace = { kind, ...place } as unknown as ObjectPlace;
+  const objectPlace = checkPlace({ kind, ...place });
   const store = open(objectPlace);
   return {
     address: store.address,
     record: (location) => ({
       type: types[kind],
       ...pick(kind, place),
-      location: keyIn(trimmed(objectPlace), location),
+      location: keyIn(objectPlace, location),
     }),
     put: async (location, bytes) => void (await store.put(location, bytes)),
     has: async (location) => (await store.head(location)) !== undefined,
@@ -59,9 +59,4 @@ function pick(kind: ObjectKind, fields: Readonly<Record<string, unknown>>): Reco
   // Prefect's records have null where nothing was given.
   const there = keptFields[kind].filter((field) => fields[field] !== undefined && fields[field] !== null);
   return Object.fromEntries(there.map((field) => [field, fields[field]]));
-}
-
-/** As `checkPlace` does: the store's keys and the records' must be the same. */
-function trimmed(place: ObjectPlace): ObjectPlace {
-  return place.prefix === undefined ? place : { ...place, prefix: place.prefix.replaceAll(/^\/+|\/+$/g, "") };
 }
