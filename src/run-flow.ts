@@ -1,10 +1,16 @@
+import { approver, type OnPause } from "./ask-approval.js";
+import { findLocalSecret } from "./client/secrets.js";
 import type { LogLine } from "./core/context.js";
+import type { ExecutorOptions } from "./core/executor.js";
 import type { FlowDefinition } from "./core/flow-definition.js";
 import { newId } from "./core/ids.js";
 import type { State } from "./core/state.js";
 import { runFlow } from "./engine/flow-runner.js";
 import { localPorts } from "./engine/local-ports.js";
 import type { FinishedTaskRun } from "./engine/ports.js";
+import { openExecutor } from "./execute/open-executor.js";
+import { resultStore } from "./storage/results.js";
+import type { FlowCode } from "./threads/task-messages.js";
 
 /** Options of `flow.run()`; all of them optional. */
 export interface RunOptions {
@@ -14,12 +20,24 @@ export interface RunOptions {
   log?: (line: LogLine) => void;
   /** Told of each state as it is entered; `taskSlug` is null for the flow run's own. */
   onState?: (change: { taskSlug: string | null; mapIndex: number; state: State }) => void;
+  /** Secrets by name, looked for here before anywhere else; see `secret`. */
+  secrets?: Readonly<Record<string, unknown>>;
+  /** What the task context and templates name as the time that the run was meant for: ISO 8601. Default: now. */
+  scheduledStartAt?: string;
+  /** Where this run's tasks run, in place of what the flow says; see `executors`. */
+  executor?: ExecutorOptions;
+  /**
+   * Told of each task run that pauses; what it answers with, `{ input }`, resumes it, and "wait" leaves it paused. Default:
+   * the person at the terminal is asked, if there is one.
+   */
+  onPause?: OnPause;
   /** The run's name in logs and in the task context. Default: the flow's name. */
   name?: string;
 }
 
 /** How a run without a Cloud ended. */
 export interface FlowRun<Output = unknown> {
+  /** Its final state; Running where tasks are paused and nobody was there to resume them. */
   readonly state: State;
   /** What the build function returned, references filled in; undefined unless the run succeeded. */
   readonly output: Output | undefined;
@@ -32,25 +50,34 @@ export async function runFlowHere(
   options: RunOptions,
 ): Promise<FlowRun<unknown>> {
   const ports = localPorts({
+    results: resultStore(),
     log: options.log ?? printLogLine,
+    secrets: { read: async (name) => findLocalSecret(name, options.secrets) },
     ...(options.onState ? { onState: options.onState } : {}),
     ...(options.signal ? { signal: options.signal } : {}),
   });
-  const flowRunId = newId();
-  return runFlow(
-    flow,
-    {
-      flowRunId,
-      flowRunName: options.name ?? flow.name,
-      flowId: null,
-      parameters,
-      scheduledStartAt: new Date().toISOString(),
-      taskRuns: [],
-    },
-    ports,
-  );
+  const run = {
+    flowRunId: newId(),
+    flowRunName: options.name ?? flow.name,
+    flowId: null,
+    parameters,
+    scheduledStartAt: options.scheduledStartAt ?? new Date().toISOString(),
+    taskRuns: [],
+  };
+  const executor = await openExecutor(flow, options.executor, () => codeForThreads(flow));
+  try {
+    return await runFlow(flow, run, { ...ports, executor, approve: approver(options.onPause) });
+  } finally {
+    await executor.close();
+  }
 }
 
-function printLogLine(line: LogLine): void {
+/** What bundles is loaded for runs that need it. */
+async function codeForThreads(flow: FlowDefinition): Promise<FlowCode> {
+  return (await import("./deploy/code-for-threads.js")).codeForThreads(flow);
+}
+
+/** To standard error, as people read it. */
+export function printLogLine(line: LogLine): void {
   process.stderr.write(`${line.at} ${line.level.padEnd(7)} ${line.name}  ${line.message}\n`);
 }

@@ -58,6 +58,8 @@ const importers: Record<string, readonly string[]> = {
   comlink: ["threads"],
   esbuild: ["deploy"],
   "@aws-sdk/client-s3": ["storage"],
+  "@valibot/to-json-schema": ["execute"],
+  ajv: ["server"],
   "@google-cloud/storage": ["storage"],
   "@azure/storage-blob": ["storage"],
   "@azure/identity": ["storage"],

@@ -1,7 +1,9 @@
-import type { Cloud } from "../client/cloud.js";
+import type { Cloud, RegisteredFlow } from "../client/cloud.js";
 import { sleepUnlessAborted } from "../client/retry.js";
+import { findLocalSecret } from "../client/secrets.js";
 import { fromWireState, type WireState } from "../codec/state-json.js";
 import { MillraceError } from "../core/errors.js";
+import { secretNotDeclared } from "../core/secret.js";
 import { isTerminal } from "../core/state.js";
 import type { HostQuestion } from "../threads/messages.js";
 
@@ -11,6 +13,8 @@ export interface Asked {
   /** The flow version whose run asks. */
   flowId: string;
   signal: AbortSignal;
+  /** Set when the flow is known, which is before its run can ask anything. */
+  flow?: Pick<RegisteredFlow, "name" | "spec">;
 }
 
 type About<Kind extends HostQuestion["about"]> = Extract<HostQuestion, { about: Kind }>;
@@ -28,7 +32,7 @@ export async function answerQuestion(question: HostQuestion, asked: Asked): Prom
       return cloud.cachedStates({ flowId, taskSlug, cacheKey, sinceAt });
     }
     case "secret":
-      throw new MillraceError("SECRET_NOT_FOUND", `There is no secret "${question.name}".`);
+      return readSecret(question.name, asked.flow);
     case "create flow run":
       return createRun(question, asked);
     case "flow run's end":
@@ -37,6 +41,14 @@ export async function answerQuestion(question: HostQuestion, asked: Asked): Prom
       await cloud.cancelFlowRun(question.flowRunId);
       return null;
   }
+}
+
+/** From the agent's own environment and home folder. What the flow declares is taken from its registration, not from its thread. */
+function readSecret(name: string, flow: Asked["flow"]): unknown {
+  // A version that was registered before flows declared their secrets has no list of them.
+  const declared = flow?.spec.secrets ?? [];
+  if (!declared.includes(name)) throw secretNotDeclared(flow?.name ?? "", name, declared);
+  return findLocalSecret(name);
 }
 
 async function createRun(question: About<"create flow run">, { cloud }: Asked): Promise<string> {

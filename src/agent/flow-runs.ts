@@ -67,6 +67,7 @@ export function startFlowRun(run: ClaimedRun, ports: FlowRunPorts): ActiveRun {
   };
   const begin = async (): Promise<FlowAtHand> => {
     const flow = await fetchFlow(run, hard.signal, ports);
+    asked.flow = flow.registered;
     for (const task of flow.registered.spec.tasks) if (task.timeoutMs !== null) timeouts.set(task.slug, task.timeoutMs);
     return flow;
   };

@@ -7,11 +7,14 @@ import { MillraceError } from "../core/errors.js";
 import type { FlowDefinition } from "../core/flow-definition.js";
 import { newId } from "../core/ids.js";
 import { isRunning, isTerminal, type State } from "../core/state.js";
+import { codeForThreads } from "../deploy/code-for-threads.js";
 import { makeSavedFlows } from "../deploy/make-saved-flow.js";
 import { runFlow } from "../engine/flow-runner.js";
 import { localPorts } from "../engine/local-ports.js";
 import type { EngineOutcome } from "../engine/ports.js";
 import { loadSavedFlow } from "../execute/load-saved-flow.js";
+import { openExecutor } from "../execute/open-executor.js";
+import { resultStore } from "../storage/results.js";
 import { type Context, type ExitCode, usage } from "./command.js";
 import { isSuccessName, LiveRun, type RunChange } from "./live-run.js";
 import { type LiveView, openLiveView } from "./live-view.js";
@@ -70,7 +73,7 @@ function noticeStuck(flowName: string): { noticed: Promise<never>; end(): void }
   return { noticed: promise, end: () => process.off("beforeExit", notice) };
 }
 
-function runHere(
+async function runHere(
   flow: FlowDefinition,
   request: RunFileRequest,
   signal: AbortSignal,
@@ -80,6 +83,7 @@ function runHere(
   // The task run of a parameter or secret says nothing that people do not know.
   const unseen = new Set(flow.tasks.filter(({ kind }) => kind !== "task").map(({ slug }) => slug));
   const ports = localPorts({
+    results: resultStore(),
     signal,
     log: (line) => view.say(logText(line)),
     secrets: { read: async (name) => findLocalSecret(name) },
@@ -95,7 +99,12 @@ function runHere(
     scheduledStartAt: new Date().toISOString(),
     taskRuns: [],
   };
-  return runFlow(flow, run, ports);
+  const executor = await openExecutor(flow, undefined, () => codeForThreads(flow));
+  try {
+    return await runFlow(flow, run, { ...ports, executor });
+  } finally {
+    await executor.close();
+  }
 }
 
 /** A change as the live view takes it; when a task run began is known from its own Running. */

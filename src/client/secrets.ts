@@ -19,7 +19,11 @@ export function secretsFile(env: Env = process.env): string {
  * sees what was added.
  * @throws SECRET_NOT_FOUND naming those places, SECRETS_FILE_INVALID
  */
-export function findLocalSecret(name: string, given: Readonly<Record<string, unknown>> = {}, env: Env = process.env): unknown {
+export function findLocalSecret(
+  name: string,
+  given: Readonly<Record<string, unknown>> = {},
+  env: Env = process.env,
+): unknown {
   if (Object.hasOwn(given, name) && given[name] !== undefined) return given[name];
   const variable = `${SECRET_VARIABLE}${name}`;
   const text = env[variable];

@@ -38,7 +38,8 @@ const taskSpec = record({
   id: string,
   slug: string,
   name: string,
-  kind: (value, path) => demand(value === "task" || value === "parameter", path, "`task` or `parameter`"),
+  kind: (value, path) =>
+    demand(value === "task" || value === "parameter" || value === "secret", path, "`task`, `parameter` or `secret`"),
   tags: listOf(string),
   retries: number,
   retryDelayMs: number,
@@ -46,6 +47,12 @@ const taskSpec = record({
   trigger: string,
   skipOnUpstreamSkip: boolean,
   mapped: boolean,
+  cacheForMs: orNull(number),
+  cacheKey: orNull(string),
+  cacheValidator: string,
+  target: orNull(string),
+  checkpoint: boolean,
+  result: orNull(string),
   bodyHash: string,
   constantsHash: string,
 });
@@ -57,8 +64,18 @@ const flowSpec = record({
   edges: listOf(
     record({ upstream: string, downstream: string, key: orNull(string), mapped: boolean, flattened: boolean }),
   ),
-  parameters: listOf(record({ name: string, required: boolean, default: anything, description: orNull(string) })),
+  parameters: listOf(
+    record({
+      name: string,
+      required: boolean,
+      default: anything,
+      description: orNull(string),
+      jsonSchema: orNull(record({})),
+    }),
+  ),
+  secrets: listOf(string),
   referenceTasks: listOf(string),
+  schedule: orNull(record({ clocks: listOf(record({ kind: string })) })),
 });
 
 const manifest = record({

@@ -1,5 +1,9 @@
 import { MillraceError } from "./errors.js";
+import { isExecutor } from "./executor.js";
 import type { FlowOptions } from "./flow-definition.js";
+import { isJson } from "./json.js";
+import type { ParameterOptions } from "./parameter.js";
+import type { SecretOptions } from "./secret.js";
 import type { TaskOptions } from "./task.js";
 
 /** What an option must be, in words and as a question. */
@@ -23,6 +27,8 @@ const isTrigger = (value: unknown): boolean =>
   typeof value.check === "function";
 
 const isOneOfKind = (value: unknown): boolean => typeof value === "object" && value !== null && "kind" in value;
+const isRecordWith = <Name extends string>(name: Name, value: unknown): value is Record<Name, unknown> =>
+  typeof value === "object" && value !== null && name in value;
 const isFunction = (value: unknown): boolean => typeof value === "function";
 const isPlace = (value: unknown): boolean => isWord(value) || isFunction(value);
 const isHandlers = (value: unknown): boolean => Array.isArray(value) && value.every(isFunction);
@@ -60,6 +66,7 @@ const taskChecks: Record<keyof TaskOptions, Check> = {
   taskRunName: ["a template that is not empty, or a function", isPlace],
   stateHandlers: ["a list of functions", isHandlers],
   onFailure: ["a function", isFunction],
+  inline: ["true or false", isTruth],
   logPrints: ["true or false", isTruth],
 };
 
@@ -67,10 +74,14 @@ const flowChecks: Record<keyof FlowOptions, Check> = {
   description: ["text", (value) => typeof value === "string"],
   schedule: [
     "one of `schedules`",
-    (value) => typeof value === "object" && value !== null && "clocks" in value && Array.isArray(value.clocks),
+    (value) => isJson(value) && isRecordWith("clocks", value) && Array.isArray(value.clocks) && value.clocks.length > 0,
   ],
-  executor: ["one of `executors`", isOneOfKind],
+  executor: ["one of `executors`", isExecutor],
   result: ["one of `results`", isOneOfKind],
+  storage: [
+    "a new Local(), S3(), GCS() or AzureBlob()",
+    (value) => isRecordWith("place", value) && isOneOfKind(value.place),
+  ],
   stateHandlers: ["a list of functions", isHandlers],
   onFailure: ["a function", isFunction],
   terminalStateHandler: ["a function", isFunction],
@@ -81,6 +92,37 @@ const flowChecks: Record<keyof FlowOptions, Check> = {
     (value) => Number.isFinite(value) && Number(value) >= MIN_HEAP_MB,
   ],
 };
+
+const isSchema = (value: unknown): boolean => {
+  if ((typeof value !== "object" && typeof value !== "function") || value === null) return false;
+  const standard = (value as { "~standard"?: { version?: unknown; validate?: unknown } })["~standard"];
+  return standard?.version === 1 && isFunction(standard.validate);
+};
+const schemaText = "a schema that follows Standard Schema, as those of zod 4, valibot 1 and arktype 2 do";
+
+const parameterChecks: Record<keyof ParameterOptions<unknown>, Check> = {
+  // Looked at by itself, with a hint of its own.
+  default: ["plain JSON", () => true],
+  required: ["true or false", isTruth],
+  schema: [schemaText, isSchema],
+  jsonSchema: [
+    "a JSON Schema that is an object",
+    (value) => typeof value === "object" && value !== null && !Array.isArray(value) && isJson(value),
+  ],
+  description: ["text", (value) => typeof value === "string"],
+};
+
+const secretChecks: Record<keyof SecretOptions<unknown>, Check> = { schema: [schemaText, isSchema] };
+
+/** @throws TASK_OPTIONS_INVALID */
+export function checkParameterOptions(name: string, options: ParameterOptions<unknown>): void {
+  check(`Parameter "${name}"`, options, parameterChecks);
+}
+
+/** @throws TASK_OPTIONS_INVALID */
+export function checkSecretOptions(name: string, options: SecretOptions<unknown>): void {
+  check(`Secret "${name}"`, options, secretChecks);
+}
 
 /** @throws TASK_OPTIONS_INVALID */
 export function checkTaskOptions(name: string, options: TaskOptions): void {

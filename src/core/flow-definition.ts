@@ -1,8 +1,10 @@
 import type { ExecutorOptions } from "./executor.js";
+import type { StorageOptions } from "./flow-storage.js";
 import type { ParameterOptions } from "./parameter.js";
 import type { Reference } from "./reference.js";
 import type { ResultOptions } from "./result-options.js";
 import type { Schedule } from "./schedule.js";
+import type { SecretOptions } from "./secret.js";
 import type { State } from "./state.js";
 import type { StateHandler } from "./state-handler.js";
 import type { TaskFunction, TaskOptions } from "./task.js";
@@ -39,6 +41,8 @@ export interface FlowOptions {
   executor?: ExecutorOptions;
   /** Where and how its tasks' results are kept; see `results`. */
   result?: ResultOptions;
+  /** Where a deploy keeps the saved flow: `new S3({ … })` and its fellows. Default: on the disk of the machine that deploys. */
+  storage?: StorageOptions;
   /** Told of every move of the flow run, in this order. */
   stateHandlers?: readonly StateHandler[];
   /** Told when a run has failed. */
@@ -55,16 +59,22 @@ export interface FlowTask {
   readonly id: string;
   readonly slug: string;
   readonly name: string;
-  readonly kind: "task" | "parameter";
+  readonly kind: "task" | "parameter" | "secret";
   readonly options: Readonly<TaskOptions>;
-  /** The author's function; undefined for a parameter. */
+  /** The author's function; undefined for a parameter or secret. */
   readonly fn: TaskFunction | undefined;
   readonly parameter: ParameterOptions<unknown> | undefined;
+  /** Of a secret, whose name is the task's. */
+  readonly secret?: SecretOptions<unknown> | undefined;
   /** The arguments as the author wrote them: values, references, and arrays and objects holding both. */
   readonly args: readonly unknown[];
   /** For each argument of a mapped task, whether it is mapped over (false: handed whole to every child). */
   readonly mappedArgs: readonly boolean[];
   readonly mapped: boolean;
+  /** Is its value bound to this process, so that a run that resumes elsewhere runs it again though it is finished? */
+  readonly resetOnResume: boolean;
+  /** Does it only clean up after others? Then it has no say in the flow run's state. */
+  readonly cleansUp: boolean;
   /** Edges into this task, in the order of its arguments. */
   readonly upstream: readonly Edge[];
   /** Adds an edge that carries no data. */
@@ -77,7 +87,7 @@ export interface Edge {
   readonly downstream: FlowTask;
   /** Where the output goes, for instance `0`, or `1.rows.2` inside an argument; null carries order alone. */
   readonly key: string | null;
-  /** Is the output mapped over, one item for each child? */
+  /** Is the output mapped over, one item for each child? Without a key: each child waits for its own upstream child. */
   readonly mapped: boolean;
   readonly flattened: boolean;
 }

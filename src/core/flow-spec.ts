@@ -2,7 +2,10 @@ import { createHash } from "node:crypto";
 import { types } from "node:util";
 import type { FlowDefinition, FlowTask } from "./flow-definition.js";
 import { terminalTasks } from "./graph.js";
+import type { JsonSchema, ParameterOptions } from "./parameter.js";
 import { isReference } from "./reference.js";
+import type { ResultOptions } from "./result-options.js";
+import type { Schedule } from "./schedule.js";
 
 /**
  * A flow as plain JSON: what the saved flow's manifest holds, what the Cloud registers, and what the three-way check of
@@ -14,15 +17,19 @@ export interface FlowSpec {
   tasks: TaskSpec[];
   edges: EdgeSpec[];
   parameters: ParameterSpec[];
+  /** The names of the secrets that the flow declares: an agent hands out no others. */
+  secrets: string[];
   /** Slugs. */
   referenceTasks: string[];
+  /** When runs start by themselves. No part of the hash: it changes no task, and a run made under another goes on. */
+  schedule: Schedule | null;
 }
 
 export interface TaskSpec {
   id: string;
   slug: string;
   name: string;
-  kind: "task" | "parameter";
+  kind: "task" | "parameter" | "secret";
   tags: string[];
   retries: number;
   retryDelayMs: number;
@@ -30,7 +37,19 @@ export interface TaskSpec {
   trigger: string;
   skipOnUpstreamSkip: boolean;
   mapped: boolean;
-  /** SHA-256 of the function's source text as it stands in the bundle; of the schema's vendor for a parameter. */
+  cacheForMs: number | null;
+  cacheKey: string | null;
+  /** The validator's name; `never_use` without `cacheForMs`. */
+  cacheValidator: string;
+  /** The template, or "(function)". */
+  target: string | null;
+  checkpoint: boolean;
+  /**
+   * The kind of place where the result is kept, the task's or the flow's, and the serializer if it is not v8; null: the
+   * default. Folder and bucket may come from the environment of whoever runs the flow, so they are no part of it.
+   */
+  result: string | null;
+  /** SHA-256 of the function's source text as it stands in the bundle; of the schema's vendor for a parameter or secret. */
   bodyHash: string;
   /** SHA-256 of the arguments with their references taken out: the constants that the build function gave; of the default for a parameter. */
   constantsHash: string;
@@ -49,6 +68,11 @@ export interface ParameterSpec {
   required: boolean;
   default: unknown;
   description: string | null;
+  /**
+   * What the Cloud checks a value against; null: nothing. Made from the parameter's schema when the flow is saved, and no
+   * part of the hash: a spec that was built from code alone has but those that the author wrote.
+   */
+  jsonSchema: JsonSchema | null;
 }
 
 export function toFlowSpec(flow: FlowDefinition): FlowSpec {
@@ -56,7 +80,7 @@ export function toFlowSpec(flow: FlowDefinition): FlowSpec {
   return {
     name: flow.name,
     description: flow.options.description ?? null,
-    tasks: flow.tasks.map(toTaskSpec),
+    tasks: flow.tasks.map((each) => toTaskSpec(each, flow.options.result)),
     edges: flow.edges.map((edge) => ({
       upstream: edge.upstream.slug,
       downstream: edge.downstream.slug,
@@ -68,15 +92,28 @@ export function toFlowSpec(flow: FlowDefinition): FlowSpec {
       .filter((each) => each.kind === "parameter")
       .map(({ name, parameter }) => ({
         name,
-        required: parameter?.default === undefined,
+        required: isRequired(parameter),
         default: parameter?.default ?? null,
         description: parameter?.description ?? null,
+        jsonSchema: parameter?.jsonSchema ?? null,
       })),
+    secrets: secretsOf(flow),
     referenceTasks: reference.map((each) => each.slug),
+    schedule: flow.options.schedule ?? null,
   };
 }
 
-function toTaskSpec(flowTask: FlowTask): TaskSpec {
+/** Must every run give it? */
+export function isRequired(parameter: ParameterOptions<unknown> | undefined): boolean {
+  return parameter?.default === undefined && parameter?.required !== false;
+}
+
+/** The names of the secrets that a flow declares. */
+export function secretsOf(flow: FlowDefinition): string[] {
+  return flow.tasks.filter((each) => each.kind === "secret").map((each) => each.name);
+}
+
+function toTaskSpec(flowTask: FlowTask, ofFlow: ResultOptions | undefined): TaskSpec {
   const { options } = flowTask;
   return {
     id: flowTask.id,
@@ -90,9 +127,26 @@ function toTaskSpec(flowTask: FlowTask): TaskSpec {
     trigger: options.trigger?.name ?? "all_successful",
     skipOnUpstreamSkip: options.skipOnUpstreamSkip ?? true,
     mapped: flowTask.mapped,
-    bodyHash: sha256(flowTask.fn ? String(flowTask.fn) : (flowTask.parameter?.schema?.["~standard"].vendor ?? "")),
+    cacheForMs: options.cacheForMs ?? null,
+    cacheKey: options.cacheKey ?? null,
+    cacheValidator: options.cacheValidator?.name ?? (options.cacheForMs === undefined ? "never_use" : "duration_only"),
+    target: typeof options.target === "function" ? "(function)" : (options.target ?? null),
+    checkpoint: options.checkpoint ?? true,
+    result: flowTask.kind === "task" ? describeResult(options.result ?? ofFlow) : null,
+    bodyHash: sha256(flowTask.fn ? String(flowTask.fn) : vendorOf(flowTask)),
     constantsHash: sha256(stableText(flowTask.kind === "parameter" ? flowTask.parameter?.default : flowTask.args)),
   };
+}
+
+function describeResult(options: ResultOptions | undefined): string | null {
+  if (!options) return null;
+  return options.kind === "inline" || options.serializer === "v8"
+    ? options.kind
+    : `${options.kind}, ${options.serializer}`;
+}
+
+function vendorOf({ parameter, secret }: FlowTask): string {
+  return (parameter?.schema ?? secret?.schema)?.["~standard"].vendor ?? "";
 }
 
 /** The wait before the first retry: what the Cloud shows. */

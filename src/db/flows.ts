@@ -186,3 +186,10 @@ export async function flowGroupIdOf(reads: Reads, flowId: string): Promise<strin
   const [row] = await reads.all<{ flow_group_id: string }>("SELECT flow_group_id FROM flow WHERE id = ?1", flowId);
   return row?.flow_group_id;
 }
+
+/** A flow's version as it was registered, as JSON text. */
+export async function serializedFlowOf(reads: Reads, flowId: string): Promise<string | null | undefined> {
+  const sql = "SELECT serialized_flow FROM flow WHERE id = ?1";
+  const [row] = await reads.all<{ serialized_flow: string | null }>(sql, flowId);
+  return row?.serialized_flow;
+}

@@ -22,12 +22,7 @@ export function referenceReader(tasks: readonly TaskRun[], indexOf: ReadonlyMap<
  * The arguments for one task run's function. What all children of a mapped task get whole is filled in once.
  * @param afresh True: with a reader that no other call has, whose answers are not kept.
  */
-export function fillArguments(
-  run: TaskRun,
-  tasks: readonly TaskRun[],
-  read: ReadReference,
-  afresh = false,
-): unknown[] {
+export function fillArguments(run: TaskRun, tasks: readonly TaskRun[], read: ReadReference, afresh = false): unknown[] {
   const { args } = run.plan;
   const { parent } = run;
   if (!parent) return args.map((arg) => fillWhole(arg, read));

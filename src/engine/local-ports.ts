@@ -1,8 +1,11 @@
 import type { LogLine } from "../core/context.js";
 import { MillraceError } from "../core/errors.js";
-import type { ResultRecord, State } from "../core/state.js";
+import type { State } from "../core/state.js";
 import { inlineExecutor } from "./executors.js";
-import type { CacheIndex, Clock, EnginePorts, Reporter, ResultStore, SecretSource } from "./ports.js";
+import { runFlow } from "./flow-runner.js";
+import { localSubflows } from "./local-subflows.js";
+import { MemoryResults, memoryCaches } from "./memory-results.js";
+import type { Clock, EnginePorts, Reporter, ResultStore, SecretSource } from "./ports.js";
 
 /** Options of {@link localPorts}; all of them optional. */
 export interface LocalPortsOptions {
@@ -10,6 +13,10 @@ export interface LocalPortsOptions {
   signal?: AbortSignal;
   /** Where log lines go. Default: nowhere. */
   log?: (line: LogLine) => void;
+  /** For results whose author has chosen a place. Default: they stay in memory too. */
+  results?: ResultStore;
+  /** Where secrets are found. Default: nowhere. */
+  secrets?: SecretSource;
   /** Told of each state as it is entered; `taskSlug` is null for the flow run's own. */
   onState?: (change: { taskSlug: string | null; mapIndex: number; state: State }) => void;
 }
@@ -22,13 +29,19 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Ports for a run that no Cloud knows of: every state is accepted, values stay in memory, the clock is the machine's. */
 export function localPorts(options: LocalPortsOptions = {}): EnginePorts {
+  const results = new MemoryResults(options.results);
   return {
     reporter: localReporter(options),
-    results: memoryResults(),
+    results,
     clock: systemClock,
     executor: inlineExecutor(Number.POSITIVE_INFINITY),
-    caches: memoryCaches(),
-    secrets: noSecrets,
+    caches: memoryCaches(results),
+    secrets: options.secrets ?? noSecrets,
+    // Their states are their own: who watches this run is not told of them.
+    subflows: localSubflows(async (flow, run, signal) => {
+      const { onState: _, ...shared } = options;
+      return (await runFlow(flow, run, localPorts({ ...shared, signal }))).state;
+    }),
     maxWaitMs: Number.POSITIVE_INFINITY,
     signal: options.signal ?? new AbortController().signal,
   };
@@ -63,33 +76,6 @@ function takeTurns(): () => Promise<void> | undefined {
       });
     });
     return pause;
-  };
-}
-
-function memoryResults(): ResultStore {
-  const values = new Map<string, unknown>();
-  return {
-    async write(value, { taskRunId }): Promise<ResultRecord | undefined> {
-      if (value === undefined) return undefined;
-      values.set(taskRunId, value);
-      return { type: "Result", location: taskRunId };
-    },
-    async read({ location }) {
-      if (location !== null && values.has(location)) return values.get(location);
-      throw new MillraceError("RESULT_NOT_FOUND", `No result was kept under "${location}".`);
-    },
-    async find(target) {
-      return values.has(target) ? { type: "Result", location: target } : undefined;
-    },
-  };
-}
-
-function memoryCaches(): CacheIndex {
-  const states = new Map<string, State[]>();
-  const keyOf = ({ taskSlug, cacheKey }: { taskSlug: string; cacheKey: string | undefined }) => cacheKey ?? taskSlug;
-  return {
-    candidates: async (of) => states.get(keyOf(of)) ?? [],
-    add: (of, state) => void states.set(keyOf(of), [state, ...(states.get(keyOf(of)) ?? [])]),
   };
 }
 

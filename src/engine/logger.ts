@@ -1,5 +1,6 @@
 import { format } from "node:util";
 import type { Logger, LogLevel, LogLine } from "../core/context.js";
+import { unheard } from "./log-prints.js";
 
 /** A logger whose lines go to `write`, formatted as `console.log` formats. */
 export function makeLogger(
@@ -10,7 +11,8 @@ export function makeLogger(
 ): Logger {
   const log = (level: LogLevel) => {
     return (message: unknown, ...rest: unknown[]): void => {
-      write({ at: at(), level, name: `millrace.${name}`, message: format(message, ...rest), taskRunId });
+      const line = { at: at(), level, name: `millrace.${name}`, message: format(message, ...rest), taskRunId };
+      unheard(() => write(line));
     };
   };
   return { debug: log("DEBUG"), info: log("INFO"), warn: log("WARNING"), error: log("ERROR") };

@@ -1,6 +1,15 @@
 import { MillraceError } from "../core/errors.js";
 import type { FlowDefinition, FlowTask } from "../core/flow-definition.js";
-import type { SchemaOutcome } from "../core/parameter.js";
+import { isRequired } from "../core/flow-spec.js";
+import type { SchemaOutcome, StandardSchema } from "../core/parameter.js";
+import {
+  foundText,
+  type ParameterIssue,
+  parametersInvalid,
+  parametersMissing,
+  parametersUnknown,
+  pathText,
+} from "../core/parameter-errors.js";
 
 /** The values of a run's parameters, by name. */
 export interface ResolvedParameters {
@@ -11,7 +20,8 @@ export interface ResolvedParameters {
 }
 
 /**
- * Fills in the defaults and asks the schemas. A default is checked like a given value.
+ * Fills in the defaults and asks the schemas. A default is checked like a given value; a parameter that need not be given
+ * and was not is null, and its schema is not asked. All that one question finds wrong is told at once.
  * @throws PARAMETER_MISSING, PARAMETER_UNKNOWN, PARAMETER_INVALID
  */
 export async function resolveParameters(
@@ -20,66 +30,83 @@ export async function resolveParameters(
 ): Promise<ResolvedParameters> {
   const declared = flow.tasks.filter((task) => task.kind === "parameter");
   refuseUnknown(flow, declared, supplied);
+  const isSupplied = (task: FlowTask) => {
+    const value = Object.hasOwn(supplied, task.name) ? supplied[task.name] : undefined;
+    return value !== undefined && !(value === null && isLeftOutAsNull(task));
+  };
+  const missing = declared.filter((task) => !isSupplied(task) && isRequired(task.parameter));
+  if (missing.length > 0) throw parametersMissing(flow.name, namesOf(missing));
+
   const given: Record<string, unknown> = {};
   const values: Record<string, unknown> = {};
+  const issues: ParameterIssue[] = [];
+  let cause: unknown;
   for (const task of declared) {
-    const value = valueFor(flow, task, supplied);
-    put(given, task.name, value);
-    put(values, task.name, task.parameter?.schema ? await validate(flow, task, value) : value);
+    const { name, parameter } = task;
+    const isGiven = isSupplied(task) || parameter?.default !== undefined;
+    const value = isSupplied(task) ? supplied[name] : (parameter?.default ?? null);
+    put(given, name, value);
+    const asked = isGiven && parameter?.schema ? await ask(parameter.schema, value) : { value };
+    if ("issues" in asked) {
+      issues.push(...asked.issues.map((issue) => ({ parameter: name, ...issue })));
+      cause ??= asked.cause;
+    } else put(values, name, asked.value);
   }
+  if (issues.length > 0) throw parametersInvalid(flow.name, issues, cause === undefined ? {} : { cause });
   return { given: Object.freeze(given), values: Object.freeze(values) };
 }
 
+/** Null stands for "not given" where nothing else could. */
+function isLeftOutAsNull({ parameter }: FlowTask): boolean {
+  return parameter?.default === undefined && parameter?.required === false;
+}
+
 function refuseUnknown(flow: FlowDefinition, declared: readonly FlowTask[], supplied: object): void {
-  const names = declared.map((task) => task.name);
+  const names = namesOf(declared);
   const unknown = Object.keys(supplied).filter((name) => !names.includes(name));
-  if (unknown.length === 0) return;
-  throw new MillraceError("PARAMETER_UNKNOWN", `Flow "${flow.name}" has no parameter ${quoted(unknown)}.`, {
-    hint: names.length === 0 ? "The flow declares no parameters." : `The flow declares ${quoted(names)}.`,
+  if (unknown.length > 0) throw parametersUnknown(flow.name, unknown, names);
+}
+
+/** What a schema answered: the value as it converts it, or what is wrong with it. */
+export type SchemaAnswer =
+  | { readonly value: unknown }
+  | { readonly issues: readonly Omit<ParameterIssue, "parameter">[]; readonly cause?: unknown };
+
+/** Asks a schema, which may take its time. Never throws. */
+export async function ask(schema: StandardSchema<unknown>, value: unknown): Promise<SchemaAnswer> {
+  let outcome: SchemaOutcome<unknown>;
+  try {
+    outcome = await schema["~standard"].validate(value);
+  } catch (cause) {
+    const message = `its schema threw ${cause instanceof Error ? cause.message : String(cause)}`;
+    return { issues: [{ path: "", message, found: foundText(value, []) }], cause };
+  }
+  if (!outcome.issues) return { value: outcome.value };
+  return {
+    issues: outcome.issues.map(({ message, path }) => {
+      const keys = (path ?? []).map((part) => (typeof part === "object" ? part.key : part));
+      return { path: pathText(keys), message, found: foundText(value, keys) };
+    }),
+  };
+}
+
+/** What a secret's schema makes of it. No word of the value is told. @throws SECRET_INVALID */
+export async function convertSecret(
+  name: string,
+  schema: StandardSchema<unknown> | undefined,
+  value: unknown,
+): Promise<unknown> {
+  if (!schema) return value;
+  const answer = await ask(schema, value);
+  if (!("issues" in answer)) return answer.value;
+  const places = [...new Set(answer.issues.map(({ path }) => (path === "" ? "" : ` at ${path}`)))];
+  throw new MillraceError("SECRET_INVALID", `The secret "${name}" was refused by its schema${places.join(",")}.`, {
+    hint: `It is a ${value === null ? "null" : Array.isArray(value) ? "list" : typeof value}; text in the environment is taken as JSON where it is JSON. See its schema in the flow.`,
   });
 }
 
-function valueFor(
-  flow: FlowDefinition,
-  { name, parameter }: FlowTask,
-  supplied: Readonly<Record<string, unknown>>,
-): unknown {
-  if (Object.hasOwn(supplied, name) && supplied[name] !== undefined) return supplied[name];
-  if (parameter?.default !== undefined) return parameter.default;
-  throw new MillraceError(
-    "PARAMETER_MISSING",
-    `Flow "${flow.name}" needs the parameter "${name}", and was given none.`,
-    {
-      hint: "Supply it with the run, or give it a default in the flow.",
-    },
-  );
-}
-
-async function validate(flow: FlowDefinition, { name, parameter }: FlowTask, value: unknown): Promise<unknown> {
-  const refused = (why: string, cause?: unknown) =>
-    new MillraceError("PARAMETER_INVALID", `Parameter "${name}" of flow "${flow.name}" is not valid: ${why}.`, {
-      hint: "See the parameter's schema in the flow.",
-      ...(cause === undefined ? {} : { cause }),
-    });
-  let outcome: SchemaOutcome<unknown>;
-  try {
-    outcome = await parameter!.schema!["~standard"].validate(value);
-  } catch (error) {
-    throw refused(`its schema threw ${error instanceof Error ? error.message : String(error)}`, error);
-  }
-  if (outcome.issues) throw refused(outcome.issues.map(describeIssue).join("; "));
-  return outcome.value;
-}
-
-type Issue = NonNullable<SchemaOutcome<unknown>["issues"]>[number];
-
-function describeIssue({ message, path }: Issue): string {
-  const way = (path ?? []).map((part) => String(typeof part === "object" ? part.key : part)).join(".");
-  return way === "" ? message : `at ${way}: ${message}`;
-}
-
-function quoted(names: readonly string[]): string {
-  return names.map((name) => `"${name}"`).join(", ");
+function namesOf(tasks: readonly FlowTask[]): string[] {
+  return tasks.map((task) => task.name);
 }
 
 /** A parameter may be called anything, `__proto__` too. */

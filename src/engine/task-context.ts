@@ -1,11 +1,18 @@
 import type { Logger, TaskContext } from "../core/context.js";
+import { type HoldsSubflowPort, type SubflowPort, subflowPort } from "../core/subflow.js";
+import { type TaskDates, taskDates } from "../core/task-dates.js";
 import { makeLogger } from "./logger.js";
 import type { TaskRun } from "./task-run.js";
 import type { Surroundings } from "./task-runner.js";
 import type { TaskSignal } from "./task-signal.js";
 
-/** What `taskContext()` gives. Logger and signal are made when they are asked for. */
-export class RunningTaskContext implements TaskContext {
+const NO_TAGS: readonly string[] = Object.freeze([]);
+
+/**
+ * What `taskContext()` gives. What changes from try to try is taken down when the try begins; all else is looked up, or
+ * made, when it is asked for.
+ */
+export class RunningTaskContext implements TaskContext, HoldsSubflowPort {
   readonly parameters: Readonly<Record<string, unknown>>;
   readonly flowName: string;
   readonly flowRunId: string;
@@ -18,9 +25,15 @@ export class RunningTaskContext implements TaskContext {
   readonly mapIndex: number;
   readonly runCount: number;
   readonly scheduledStartAt: string;
+  readonly loopCount: number;
+  readonly loopResult: unknown;
+  readonly resumed: boolean;
+  readonly resumeInput: unknown;
+  readonly #run: TaskRun;
   readonly #signal: TaskSignal;
   readonly #around: Surroundings;
   #logger: Logger | undefined;
+  #dates: TaskDates | undefined;
 
   constructor(run: TaskRun, signal: TaskSignal, around: Surroundings) {
     const { task } = run.plan;
@@ -36,6 +49,12 @@ export class RunningTaskContext implements TaskContext {
     this.mapIndex = run.mapIndex;
     this.runCount = run.runCount;
     this.scheduledStartAt = around.run.scheduledStartAt;
+    const { loop, resumption } = run;
+    this.loopCount = loop?.count ?? 1;
+    this.loopResult = loop?.value;
+    this.resumed = resumption !== undefined && !resumption.hidden;
+    this.resumeInput = resumption?.hidden ? undefined : resumption?.input;
+    this.#run = run;
     this.#signal = signal;
     this.#around = around;
   }
@@ -49,6 +68,40 @@ export class RunningTaskContext implements TaskContext {
       (line) => ports.reporter.log(line),
     );
     return this.#logger;
+  }
+
+  get projectName(): string | null {
+    return this.#around.run.projectName ?? null;
+  }
+
+  get runningUnderCloud(): boolean {
+    return this.flowId !== null;
+  }
+
+  get taskFullName(): string {
+    const { plan, mapIndex } = this.#run;
+    return mapIndex < 0 ? plan.task.name : `${plan.task.name}[${mapIndex}]`;
+  }
+
+  get taskTags(): readonly string[] {
+    return this.#run.plan.task.options.tags ?? NO_TAGS;
+  }
+
+  get taskRunName(): string {
+    return this.#run.name;
+  }
+
+  get dates(): TaskDates {
+    this.#dates ??= taskDates(this.#around.run.date ?? this.scheduledStartAt);
+    return this.#dates;
+  }
+
+  secret(name: string): Promise<unknown> {
+    return this.#around.ports.secrets.read(name);
+  }
+
+  get [subflowPort](): SubflowPort {
+    return this.#around.ports.subflows;
   }
 
   get signal(): AbortSignal {

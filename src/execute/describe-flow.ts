@@ -6,10 +6,12 @@ import type { FlowDefinition } from "../core/flow-definition.js";
 import { toFlowSpec } from "../core/flow-spec.js";
 import type { DescribedFlow, DescribeRequest } from "../threads/messages.js";
 import { importFlows, pickFlow } from "./import-flows.js";
+import { loadConverters, withJsonSchemas } from "./json-schemas.js";
 import { loadSavedFlow } from "./load-saved-flow.js";
 
 /** What `workers/describe-flow` does: load what is asked for into this thread, and say what flows it builds. */
 export async function describeFlows(request: DescribeRequest): Promise<DescribedFlow[]> {
+  await loadConverters();
   return (await loadForDescription(request)).map(describe);
 }
 
@@ -22,7 +24,12 @@ export function describeAtExit({ flowName, savedFlowFile }: DescribeRequest): De
 }
 
 function describe(flow: FlowDefinition): DescribedFlow {
-  return { spec: toFlowSpec(flow), options: optionsOf(flow) };
+  const { storage } = flow.options;
+  return {
+    spec: withJsonSchemas(toFlowSpec(flow), flow),
+    options: optionsOf(flow),
+    storage: storage ? { type: storage.type, place: { ...storage.place } } : null,
+  };
 }
 
 async function loadForDescription({

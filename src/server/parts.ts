@@ -1,5 +1,6 @@
 import type { Database } from "../db/database.js";
 import type { AgentEvents, Effect } from "./agent-events.js";
+import type { ParameterChecks } from "./parameter-checks.js";
 import type { Presence } from "./presence.js";
 
 /** The server's only source of time, so that a test can choose it. Milliseconds since 1970. */
@@ -21,6 +22,7 @@ export interface ServerParts {
   readonly clock: ServerClock;
   readonly events: AgentEvents;
   readonly presence: Presence;
+  readonly parameters: ParameterChecks;
   /** Tells agents, now or when it is due, what a committed transaction did. */
   readonly publish: (effects: readonly Effect[]) => void;
   readonly log: (line: ServerLogLine) => void;

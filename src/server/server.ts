@@ -9,6 +9,7 @@ import { Authenticator, makeFirstKey } from "./auth.js";
 import { DueTimer } from "./due-timer.js";
 import { makeGraphqlApi } from "./graphql-api.js";
 import { makeRequestListener } from "./http-api.js";
+import { ParameterChecks } from "./parameter-checks.js";
 import { type ServerClock, type ServerLogLine, type ServerParts, toInstant } from "./parts.js";
 import { Presence } from "./presence.js";
 import { reapLeases } from "./reaper.js";
@@ -86,12 +87,14 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 async function startOver(database: Database, host: string, options: ServerOptions): Promise<Server> {
   const clock = options.clock ?? { now: () => Date.now() };
   const events = new AgentEvents();
+  const log = options.log ?? logToStderr;
   const parts: ServerParts = {
     database,
     clock,
     events,
     presence: new Presence(),
-    log: options.log ?? logToStderr,
+    parameters: new ParameterChecks(log),
+    log,
     publish: (effects) => publish(effects, parts, dueTimer),
   };
   const dueTimer = new DueTimer(parts);

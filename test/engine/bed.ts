@@ -10,9 +10,11 @@ import type {
   Clock,
   EngineOutcome,
   EnginePorts,
+  EngineRun,
   KnownTaskRun,
   Reporter,
   ResultStore,
+  SecretSource,
   TaskRunChange,
 } from "../../src/engine/ports.js";
 
@@ -176,6 +178,8 @@ export class MemoryResults implements ResultStore {
 }
 
 export interface BedOptions extends RecorderOptions {
+  secrets?: SecretSource;
+  run?: Partial<EngineRun>;
   parameters?: Record<string, unknown>;
   taskRuns?: readonly KnownTaskRun[];
   results?: MemoryResults;
@@ -200,7 +204,12 @@ export function start(flow: FlowDefinition | BuildFlow<unknown>, options: BedOpt
   const results = options.results ?? new MemoryResults();
   const clock = options.clock ?? new FakeClock();
   const stop = new AbortController();
-  const ports: EnginePorts = { ...localPorts({ signal: stop.signal }), reporter: recorder, results, clock };
+  const ports: EnginePorts = {
+    ...localPorts({ signal: stop.signal, ...(options.secrets ? { secrets: options.secrets } : {}) }),
+    reporter: recorder,
+    results,
+    clock,
+  };
   const run = {
     flowRunId: "flow run",
     flowRunName: "a run",
@@ -208,6 +217,7 @@ export function start(flow: FlowDefinition | BuildFlow<unknown>, options: BedOpt
     parameters: options.parameters ?? {},
     scheduledStartAt: "2026-01-01T00:00:00.000Z",
     taskRuns: options.taskRuns ?? [],
+    ...options.run,
   };
   return { flow: definition, recorder, results, clock, stop, outcome: runFlow(definition, run, ports) };
 }

@@ -79,7 +79,7 @@ const refused: {
     build: () => parameter("a", { schema: z.object({ n: z.number() }) }),
     given: { a: { n: "x" } },
     code: "PARAMETER_INVALID",
-    message: /"a" of flow "test" is not valid: at n: /,
+    message: /parameter of flow "test" is not valid: "a" at n: .*, found "x"/,
   },
   {
     title: "a value that a schema refuses later",

@@ -146,7 +146,9 @@ export interface FlowShape {
   tasks?: string[];
   edges?: [string, string][];
   labels?: string[];
-  parameters?: { name: string; required?: boolean; default?: unknown }[];
+  parameters?: { name: string; required?: boolean; default?: unknown; json_schema?: unknown }[];
+  /** True: as Millrace itself registers it. Default: as Prefect does. */
+  ours?: boolean;
 }
 
 /** Lets time pass as it does for a server that is up: round by round, and never in a leap. */
@@ -180,6 +182,7 @@ export function serializedFlow(shape: FlowShape = {}): Record<string, unknown> {
     run_config: { type: "UniversalRun", labels },
     storage: { type: "Local", flows: { [name]: "/flows" } },
     __version__: "1.4.1",
+    ...(shape.ours ? { millrace: {} } : {}),
   };
 }
 

@@ -17,6 +17,7 @@ import {
 import { findProject } from "../../db/projects.js";
 import { moveFlowRun, orThrow } from "../apply-state.js";
 import { type Ledger, readFlowRuns, withLedger } from "../ledger.js";
+import { checkSchemas } from "../parameter-checks.js";
 import type { RequestContext } from "../parts.js";
 import { readSerializedFlow, type SerializedFlow, toEdgeRows, toTaskRows } from "../serialized-flow.js";
 
@@ -26,6 +27,7 @@ const GROUP_SETTINGS = { heartbeat_enabled: true, lazarus_enabled: true, version
 /** Registers a flow version with its tasks and edges, and archives the versions before it (protocol notes, section 2.5). */
 export function createFlow(input: CreateFlowInput, { parts, caller }: RequestContext): Promise<CreateFlowPayload> {
   const flow = readSerializedFlow(input.serialized_flow);
+  checkSchemas(flow.parameters);
   return withLedger(parts, { tenantId: caller.tenantId }, async (ledger) => {
     const { transaction, tenantId } = ledger;
     const project = await findProject(transaction, tenantId, input.project_id);

@@ -9,7 +9,6 @@ import { moveFlowRun, moveTaskRun, orThrow } from "../apply-state.js";
 import { addFlowRun, addTaskRun, type Ledger, readFlowRuns, withLedger } from "../ledger.js";
 import type { RequestContext } from "../parts.js";
 import { runName } from "../run-name.js";
-import type { SerializedParameter } from "../serialized-flow.js";
 
 /** Asks for a run of a flow (protocol notes, section 2.6). */
 export function createFlowRun(input: CreateFlowRunInput, { parts, caller }: RequestContext): Promise<IdPayload> {
@@ -24,7 +23,8 @@ export function createFlowRun(input: CreateFlowRunInput, { parts, caller }: Requ
         hint: "A newer version was deployed; ask for a run of that one.",
       });
     }
-    const run = newFlowRun(ledger, flow, input);
+    const parameters = await parts.parameters.resolve(ledger.transaction, flow, input.parameters);
+    const run = newFlowRun(ledger, flow, input, parameters);
     addFlowRun(ledger, run);
     const at = ledger.now;
     const state = { type: "Scheduled", message: "Flow run scheduled.", start_time: run.scheduled_start_time };
@@ -59,7 +59,12 @@ async function findFlow(ledger: Ledger, input: CreateFlowRunInput): Promise<Flow
   throw new MillraceError("INPUT_INVALID", "create_flow_run names neither a flow_id nor a version_group_id.");
 }
 
-function newFlowRun(ledger: Ledger, flow: FlowToRun, input: CreateFlowRunInput): NewFlowRunRow {
+function newFlowRun(
+  ledger: Ledger,
+  flow: FlowToRun,
+  input: CreateFlowRunInput,
+  parameters: Readonly<Record<string, unknown>>,
+): NewFlowRunRow {
   const runConfig = input.run_config ?? parse(flow.group_run_config) ?? parse(flow.run_config);
   return {
     id: newId(),
@@ -68,7 +73,7 @@ function newFlowRun(ledger: Ledger, flow: FlowToRun, input: CreateFlowRunInput):
     tenant_id: ledger.tenantId,
     flow_id: flow.id,
     name: input.flow_run_name || runName(),
-    parameters: JSON.stringify(resolveParameters(flow, input.parameters)),
+    parameters: JSON.stringify(parameters),
     labels: JSON.stringify(resolveLabels(flow, input)),
     run_config: runConfig === null ? null : JSON.stringify(runConfig),
     context: JSON.stringify(input.context ?? {}),
@@ -110,29 +115,6 @@ function labelsOf(value: unknown): string[] | null {
   if (typeof value !== "object" || value === null) return null;
   const { labels } = value as { labels?: unknown };
   return Array.isArray(labels) ? labels.map(String) : null;
-}
-
-function resolveParameters(flow: FlowToRun, given: unknown): Record<string, unknown> {
-  if (given !== undefined && given !== null && (typeof given !== "object" || Array.isArray(given))) {
-    throw new MillraceError(
-      "INPUT_INVALID",
-      `create_flow_run: \`parameters\` must be an object, and is ${JSON.stringify(given).slice(0, 80)}.`,
-    );
-  }
-  const declared = parse(flow.parameters) as SerializedParameter[];
-  const defaults = declared.filter((each) => each.default !== null).map((each) => [each.name, each.default] as const);
-  const groupDefaults = parse(flow.group_default_parameters) as Record<string, unknown>;
-  const parameters = { ...Object.fromEntries(defaults), ...groupDefaults, ...(given ?? {}) };
-  const missing = declared
-    .filter((each) => each.required && !Object.hasOwn(parameters, each.name))
-    .map((each) => each.name);
-  if (missing.length > 0) {
-    const names = missing.map((name) => `'${name}'`).join(", ");
-    throw new MillraceError("PARAMETER_MISSING", `Required parameters were not supplied: {${names}}`, {
-      details: missing,
-    });
-  }
-  return parameters;
 }
 
 function parse(text: string | null): unknown {
