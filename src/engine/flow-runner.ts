@@ -91,7 +91,7 @@ class FlowRunner {
     this.#waiting = new WaitingRoom(
       ports.clock,
       (due) => {
-        for (const each of due) this.#queue.push(each);
+        this.#passes.due(due);
         this.#go();
       },
       (ringing) => this.#watch(ringing),

@@ -11,11 +11,21 @@ export function isLeftAlone(state: State): boolean {
   return isPaused(state) && (state.startAt ?? null) === null;
 }
 
+function untilAborted(signal: AbortSignal): Promise<"wait"> {
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve("wait"), { once: true }));
+}
+
 /**
  * Asks whoever is here about a paused task run. Never throws.
+ * @param calledOff Fires when the answer is not needed any more.
  * @returns Resume with the person's input; Failed when asking failed; "wait" when nobody here can say
  */
-export async function approvalEnd(run: TaskRun, paused: State, around: Surroundings): Promise<TaskEnd | "wait"> {
+export async function approvalEnd(
+  run: TaskRun,
+  paused: State,
+  calledOff: AbortSignal,
+  around: Surroundings,
+): Promise<TaskEnd | "wait"> {
   const { ports, timestamps } = around;
   const question: PausedTaskRun = {
     taskRunId: run.taskRunId,
@@ -24,17 +34,18 @@ export async function approvalEnd(run: TaskRun, paused: State, around: Surroundi
     name: run.name,
     message: paused.message,
     checksInput: checksInput(paused),
-    signal: AbortSignal.any([around.over, around.stop]),
+    signal: AbortSignal.any([calledOff, around.over, around.stop]),
   };
   try {
-    const answer = await ports.approve!(question);
+    const answer = await Promise.race([ports.approve!(question), untilAborted(question.signal)]);
     if (answer === "wait") return "wait";
     const at = timestamps.now();
     const context = resumedContext(paused, answer.input);
     const { result } = paused;
     return endWith(makeState("Resume", "Resumed.", { at, startAt: at, context, ...(result ? { result } : {}) }));
   } catch (error) {
-    if (around.stop.aborted) return "wait";
+    // Called off, and whoever asks said so by throwing.
+    if (question.signal.aborted) return "wait";
     logError(run, error, `Asking about the paused task "${run.name}" failed`, around);
     return endWith(failed(`Asking about the paused task failed: ${describeFailure(error)}`, error, timestamps.now()));
   }

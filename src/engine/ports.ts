@@ -22,7 +22,7 @@ export interface EnginePorts {
    * is handed back when it would take longer, or waits for someone. Infinity: it waits here.
    */
   readonly maxWaitMs: number;
-  /** Asks a person who is here about a task run that pauses without a time; without it nobody is here. */
+  /** Asks a person who is here about a task run that pauses; without it nobody is here. */
   readonly approve?: ((paused: PausedTaskRun) => Promise<Approval>) | undefined;
   /** Spreads retries; from 0 up to 1. Default Math.random. */
   readonly random?: (() => number) | undefined;

@@ -50,6 +50,8 @@ export interface FlowRunParts {
 export class TaskPasses {
   readonly #parts: FlowRunParts;
   readonly #running = new Set<TaskRun>();
+  /** Open questions to a person, by the task run that waits for the answer. */
+  readonly #questions = new Map<TaskRun, AbortController>();
   #leftAlone = 0;
 
   constructor(parts: FlowRunParts) {
@@ -200,27 +202,35 @@ export class TaskPasses {
     return true;
   }
 
+  /** Their time has come. */
+  due(runs: readonly TaskRun[]): void {
+    for (const run of runs) {
+      this.#questions.get(run)?.abort();
+      this.#parts.queue.push(run);
+    }
+  }
+
   /** True when the task run's time has not come: it holds up nobody meanwhile. */
   #waits(run: TaskRun, state: State): boolean {
-    if (isLeftAlone(state)) {
-      this.#parts.queue.release(run);
-      if (this.#around.ports.approve) this.#parts.during(this.#askPerson(run, state));
-      else this.#leftAlone += 1;
-      return true;
-    }
-    const dueAt = Date.parse(state.startAt ?? "");
+    const { approve, clock } = this.#around.ports;
+    const dueAt = isLeftAlone(state) ? undefined : Date.parse(state.startAt ?? "");
     // Without a time it is due; a time that cannot be read is none.
-    if (!(dueAt > this.#around.ports.clock.now())) return false;
+    if (dueAt !== undefined && !(dueAt > clock.now())) return false;
     this.#parts.queue.release(run);
-    this.#parts.waiting.add(run, dueAt);
+    if (dueAt !== undefined) this.#parts.waiting.add(run, dueAt);
+    if (approve && isPaused(state)) this.#parts.during(this.#askPerson(run, state, dueAt !== undefined));
+    else if (dueAt === undefined) this.#leftAlone += 1;
     return true;
   }
 
-  async #askPerson(run: TaskRun, paused: State): Promise<void> {
-    const end = await approvalEnd(run, paused, this.#around);
-    if (!this.#parts.isOpen()) return;
-    if (end === "wait") this.#leftAlone += 1;
-    else this.#enter(run, end);
+  async #askPerson(run: TaskRun, paused: State, hasTime: boolean): Promise<void> {
+    const question = new AbortController();
+    this.#questions.set(run, question);
+    const end = await approvalEnd(run, paused, question.signal, this.#around);
+    if (this.#questions.get(run) === question) this.#questions.delete(run);
+    if (!this.#parts.isOpen() || question.signal.aborted) return;
+    if (end !== "wait") this.#enter(run, end);
+    else if (!hasTime) this.#leftAlone += 1;
   }
 
   get #around(): Surroundings {

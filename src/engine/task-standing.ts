@@ -76,8 +76,10 @@ function positionAt(count: number, record: ResultRecord | undefined): LoopPositi
  * How a state resumes its task run.
  * @param schema The one that its pause came with, where that was in this process
  */
-export function resumptionOf({ context }: State, schema: StandardSchema<unknown> | undefined): Resumption {
+export function resumptionOf({ type, context }: State, schema: StandardSchema<unknown> | undefined): Resumption {
   const given = context?.[INPUT];
+  // Nobody came before the pause was over: there is nothing to check.
+  if (type === "Paused") return { given: undefined, input: undefined, unchecked: false, hidden: false };
   const unchecked = schema !== undefined || context?.[CHECKS_INPUT] === true;
   return { given, input: unchecked ? undefined : given, unchecked, hidden: false };
 }

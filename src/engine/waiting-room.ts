@@ -1,9 +1,12 @@
+import type { State } from "../core/state.js";
 import type { Clock } from "./ports.js";
 import type { TaskRun } from "./task-run.js";
 
 interface Waiting {
   readonly dueAt: number;
   readonly run: TaskRun;
+  /** Who has gone on to another state in the meantime does not wait any more. */
+  readonly state: State | null;
 }
 
 /** Task runs that wait for their time, on one timer however many they are. */
@@ -29,7 +32,7 @@ export class WaitingRoom {
 
   add(run: TaskRun, dueAt: number): void {
     const heap = this.#heap;
-    let at = heap.push({ run, dueAt }) - 1;
+    let at = heap.push({ run, dueAt, state: run.state }) - 1;
     for (let above = (at - 1) >> 1; at > 0 && heap[above]!.dueAt > dueAt; above = (at - 1) >> 1) {
       swap(heap, at, above);
       at = above;
@@ -63,14 +66,17 @@ export class WaitingRoom {
     this.#timer = undefined;
     const now = this.#clock.now();
     const due: TaskRun[] = [];
-    while (this.#heap.length > 0 && this.#heap[0]!.dueAt <= now) due.push(this.#takeFirst());
+    while (this.#heap.length > 0 && this.#heap[0]!.dueAt <= now) {
+      const { run, state } = this.#takeFirst();
+      if (run.state === state) due.push(run);
+    }
     this.#setTimer();
     if (due.length > 0) this.#onDue(due);
   }
 
-  #takeFirst(): TaskRun {
+  #takeFirst(): Waiting {
     const heap = this.#heap;
-    const first = heap[0]!.run;
+    const first = heap[0]!;
     const last = heap.pop()!;
     if (heap.length === 0) return first;
     heap[0] = last;
