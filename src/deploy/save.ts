@@ -45,7 +45,8 @@ export interface StoredFlow {
  * SAVED_FLOW_TOO_LARGE, STORAGE_FAILED
  */
 export async function saveFlow(flow: FlowDefinition, options: SaveOptions = {}): Promise<SavedFlowFile> {
-  const { location, hash, sizeBytes } = await storeFlow(flow, options);
+  // A flow's own storage is for deploying it: this file is for whoever asked.
+  const { location, hash, sizeBytes } = await storeFlow(flow, { ...options, storage: options.storage ?? new Local() });
   return { path: location.location, hash, sizeBytes };
 }
 

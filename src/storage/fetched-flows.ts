@@ -32,8 +32,8 @@ export interface FetchedFlowsOptions {
 
 /** What is being fetched in this process, by file. */
 const underWay = new Map<string, Promise<string>>();
-/** Files that this process has found whole, with the file's number on its disk: another file of that name is looked at again. */
-const found = new Map<string, { ino: number; touchedAt: number }>();
+/** Files that this process has found whole, as they then were: one that is another now is looked at again. */
+const found = new Map<string, { print: string; touchedAt: number }>();
 
 /**
  * The disk's flows are checked when this process first meets them: a damaged file is fetched again. Several processes may
@@ -67,8 +67,7 @@ export function fetchedFlows({
 async function isThere(file: string, now: number): Promise<boolean> {
   const known = found.get(file);
   if (!known) return false;
-  const { ino } = await stat(file).catch(() => ({ ino: -1 }));
-  if (ino !== known.ino) return false;
+  if ((await fingerprint(file)) !== known.print) return false;
   if (now - known.touchedAt > TOUCH_MS) await touch(file, now);
   return true;
 }
@@ -107,8 +106,14 @@ async function isWhole(file: string, hash: string): Promise<boolean> {
 async function touch(file: string, now: number): Promise<void> {
   const time = new Date(now);
   await utimes(file, time, time).catch(() => {});
+  const print = await fingerprint(file);
+  if (print !== undefined) found.set(file, { print, touchedAt: now });
+}
+
+/** Changes when the file is written or replaced, or another process says that it uses it. */
+async function fingerprint(file: string): Promise<string | undefined> {
   const stats = await stat(file).catch(() => undefined);
-  if (stats) found.set(file, { ino: stats.ino, touchedAt: now });
+  return stats && `${stats.ino} ${stats.size} ${stats.mtimeMs}`;
 }
 
 /** Removes what was not used for the longest time until the limit is kept. What another process removes first is gone as well. */

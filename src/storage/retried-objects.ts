@@ -8,7 +8,7 @@ import type { ObjectStore, TransferOptions } from "./object-store.js";
 /** As the vendors' SDKs do by default: a passing fault is over by then, and one that stays is told soon. */
 const ATTEMPTS = 3;
 /** Before the second attempt; the third waits four times as long. Half of it is left to chance, so that many do not come back at once. */
-const FIRST_PAUSE_MS = 200;
+const FIRST_PAUSE_MS = 100;
 const PAUSE_GROWTH = 4;
 /** Time with not a byte moved, as the slowest of large stores answer within seconds. */
 const DEFAULT_TIMEOUT_MS = 30_000;

@@ -147,8 +147,9 @@ function explain(error: unknown, place: S3Place): Failure {
   if (CHANGED.test(code)) return { reason: "changed", text };
   if (code === "IncompleteBody") return { reason: "cut", text };
   if (BUSY.test(code)) return { reason: "busy", text };
-  if (code === "TimeoutError") return { reason: "timeout", text };
-  if (status === undefined) return explainNetwork(error) ?? { reason: "other", text };
+  // The SDK also calls a dropped connection a TimeoutError.
+  if (status === undefined)
+    return explainNetwork(error) ?? { reason: code === "TimeoutError" ? "timeout" : "other", text };
   if (status === 403) return unauthorized(code, text);
   return explainStatus(status, text);
 }

@@ -7,8 +7,11 @@ import { localStorage } from "../../src/storage/local.js";
 import { fetchSavedFlow, openStorage } from "../../src/storage/open.js";
 import { temporaryHome } from "../helpers/home.js";
 import { aBundle, aManifest } from "../helpers/saved-flow.js";
+import { storageSuite } from "../suites/storage.js";
 
 const home = await temporaryHome(t);
+storageSuite(t, { type: "Local" });
+
 const { bytes, hash } = encodeSavedFlow(aManifest(), aBundle());
 
 t.test("a saved flow is found again with the same bytes", async (t) => {
@@ -80,6 +83,6 @@ t.test("flows are for their owner's eyes", { skip: process.platform === "win32" 
 });
 
 t.test("storage of an unknown kind is refused", async (t) => {
-  t.throws(() => openStorage({ type: "Floppy" }), { code: "STORAGE_FAILED", message: /"Floppy"/ });
-  t.equal(openStorage({ type: "Local" }).type, "Local");
+  await t.rejects(openStorage({ type: "Floppy" }), { code: "STORAGE_FAILED", message: /"Floppy"/ });
+  t.equal((await openStorage({ type: "Local" })).type, "Local");
 });
