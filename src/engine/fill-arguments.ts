@@ -9,12 +9,18 @@ import { inMemory } from "./values.js";
 /** Reads a reference: the value of its task in this run, unnested where the author wrote flatten(). */
 export type ReadReference = (reference: Reference) => unknown;
 
-/** The values must be in memory; see Values.load. */
-export function referenceReader(tasks: readonly TaskRun[], indexOf: ReadonlyMap<FlowTask, number>): ReadReference {
+/** The values must be in memory; see Values.load. @param onFlatten Told of each output that is flattened. */
+export function referenceReader(
+  tasks: readonly TaskRun[],
+  indexOf: ReadonlyMap<FlowTask, number>,
+  onFlatten: (upstream: TaskRun) => void,
+): ReadReference {
   return (reference) => {
     const run = tasks[indexOf.get(reference.flowTask)!]!;
     inMemory(run);
-    return reference.flattened && Array.isArray(run.value) ? run.value.flat(1) : run.value;
+    if (!reference.flattened) return run.value;
+    if (isSuccessful(run.state!)) onFlatten(run);
+    return Array.isArray(run.value) ? run.value.flat(1) : run.value;
   };
 }
 

@@ -3,6 +3,7 @@ import type { FlowDefinition } from "../core/flow-definition.js";
 import { isRunning, isTerminal, makeState, type State, unwrapState } from "../core/state.js";
 import { failed } from "./failed-state.js";
 import { referenceReader } from "./fill-arguments.js";
+import { warnOfUnflattened } from "./flatten-warning.js";
 import { makeChildren } from "./mapping.js";
 import { finalFlowState, gatherOutcome } from "./outcome.js";
 import { type ParameterEnd, parameterEnds } from "./parameter-ends.js";
@@ -102,7 +103,9 @@ class FlowRunner {
       ports,
       timestamps: new Timestamps(ports.clock),
       tasks: this.#tasks,
-      readReference: referenceReader(this.#tasks, this.#plan.indexOf),
+      readReference: referenceReader(this.#tasks, this.#plan.indexOf, (flattened) =>
+        warnOfUnflattened(flattened, this.#around),
+      ),
       parameters: {},
       stop: this.#stop.signal,
       over: this.#over.signal,

@@ -1,4 +1,5 @@
 import { isSuccessful, makeState, type State } from "../core/state.js";
+import { warnOfUnflattened } from "./flatten-warning.js";
 import { takeBackChild } from "./rerun.js";
 import type { KnownTaskRuns } from "./task-run.js";
 import { TaskRun } from "./task-run.js";
@@ -35,9 +36,15 @@ export function mapWidth(parent: TaskRun, tasks: readonly TaskRun[]): number | s
 }
 
 /** The state of a mapped task whose upstreams are decided: Mapped, or Failed where there is nothing to map over. */
-export function mappedState(parent: TaskRun, { tasks, timestamps }: Surroundings): State {
+export function mappedState(parent: TaskRun, around: Surroundings): State {
+  const { tasks, timestamps } = around;
   const width = mapWidth(parent, tasks);
   const at = timestamps.now();
+  for (const arg of parent.plan.args) {
+    if (arg.kind !== "each" || !arg.flattened) continue;
+    const upstream = tasks[arg.upstream]!;
+    if (isSuccessful(upstream.state!)) warnOfUnflattened(upstream, around);
+  }
   if (typeof width === "string") return makeState("Failed", width, { at });
   return makeState("Mapped", "Ready to proceed with mapping.", { at, mapCount: width });
 }

@@ -58,6 +58,8 @@ export class TaskRun {
   /** Of a parent: what its children share, worked out when the first child needs it. */
   sharedStates: StateGroup | undefined = undefined;
   sharedArgs: unknown[] | undefined = undefined;
+  /** Was its log told of items that flatten() could not unnest? */
+  flattenWarned = false;
   flatItems: Map<number, readonly FlatItem[]> | undefined = undefined;
 
   constructor(plan: PlannedTask, parent: TaskRun | undefined, mapIndex: number, known: KnownTaskRun | undefined) {
