@@ -55,6 +55,11 @@ export interface TaskOptions {
   stateHandlers?: readonly StateHandler[];
   /** Told when a run has failed for good. */
   onFailure?: StateHandler;
+  /**
+   * Under `executors.threads()`, true runs it on the flow run's own thread: for arguments and results that cannot be copied,
+   * connections for instance. Default false.
+   */
+  inline?: boolean;
   /** Copies what the function prints with `console` to the run's log. Default false. */
   logPrints?: boolean;
 }

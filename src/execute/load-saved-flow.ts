@@ -5,6 +5,8 @@ import { isMillraceError, MillraceError } from "../core/errors.js";
 import type { FlowDefinition } from "../core/flow-definition.js";
 import { type FlowSpec, hashFlowSpec, toFlowSpec } from "../core/flow-spec.js";
 import { unpackBundle } from "../storage/unpack.js";
+import type { FlowCode } from "../threads/task-messages.js";
+import { hashTasks } from "./hash-tasks.js";
 import { importFlows, pickFlow } from "./import-flows.js";
 
 /** A saved flow whose code was loaded into this thread. */
@@ -94,5 +96,15 @@ async function load(saved: SavedFlow): Promise<LoadedFlow> {
     throw error;
   });
   const built = toFlowSpec(flow);
+  modules.set(flow.tasks, module.href);
   return { manifest, hash, flow, spec: built, specHash: hashFlowSpec(built) };
+}
+
+/** The unpacked bundle of each flow that was loaded, by its list of tasks, which copies of a definition share. */
+const modules = new WeakMap<FlowDefinition["tasks"], string>();
+
+/** Where other threads find the code of a flow that was loaded into this one; undefined for any other flow. */
+export function loadedCode(flow: FlowDefinition): FlowCode | undefined {
+  const moduleUrl = modules.get(flow.tasks);
+  return moduleUrl === undefined ? undefined : { moduleUrl, flowName: flow.name, tasksHash: hashTasks(flow) };
 }

@@ -4,6 +4,8 @@ import { isMillraceError, MillraceError } from "../core/errors.js";
 /** What the caller knows of the thread that died. */
 export interface DeathFacts {
   flowName: string;
+  /** Of a thread that one task has to itself. */
+  taskName?: string;
   maxHeapMb: number | null;
 }
 
@@ -17,7 +19,7 @@ export function toDeath(error: unknown, facts: DeathFacts): MillraceError {
     code?: unknown;
     message?: unknown;
   };
-  const of = `Flow "${facts.flowName}"`;
+  const of = facts.taskName === undefined ? `Flow "${facts.flowName}"` : `Task "${facts.taskName}"`;
   if (code === "ERR_WORKER_OUT_OF_MEMORY") {
     const limit = facts.maxHeapMb === null ? "V8's default limit" : `its limit of ${facts.maxHeapMb} MiB`;
     return new MillraceError(

@@ -21,6 +21,11 @@ export interface RunScope {
    * comes after is the run's.
    */
   enter<T>(run: (loaded: () => void) => Promise<T>): Promise<{ result: T; leftovers: string[] }>;
+  /**
+   * Runs one call of a task: what it opens may stay open for the calls that come after it, a connection pool for instance.
+   * `late`: what code of earlier calls has thrown meanwhile.
+   */
+  enterCall<T>(call: () => Promise<T>): Promise<{ result: T; late: string[] }>;
 }
 
 /** Call once in a thread. */
@@ -63,6 +68,18 @@ export function openRunScope(): RunScope {
         late = [];
       }
     },
+    async enterCall(call) {
+      const scope = {};
+      current = scope;
+      try {
+        const result = await scopes.run(scope, call);
+        await turnOfTheLoop();
+        return { result, late };
+      } finally {
+        current = undefined;
+        late = [];
+      }
+    },
   };
 }
 
@@ -77,9 +94,13 @@ function takeStock(): Stock {
   return stock;
 }
 
+/** Lost promises and immediates of a run show themselves while it is still the run at hand. */
+function turnOfTheLoop(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
 async function findLeftovers(before: Stock): Promise<string[]> {
-  // One turn of the loop: lost promises and immediates of the run show themselves while it is still the run at hand.
-  await new Promise((resolve) => setImmediate(resolve));
+  await turnOfTheLoop();
   if (compare(before).length === 0) return [];
   await new Promise((resolve) => setTimeout(resolve, LEFTOVER_GRACE_MS));
   return compare(before);

@@ -12,6 +12,8 @@ export interface ThreadOptions {
 
 export interface ThreadTaskOptions {
   flowName: string;
+  /** Set where one task has the thread to itself: it is to blame then. */
+  taskName?: string;
   transfer: readonly unknown[];
   /** Ends the thread, whatever it is doing; its reason is what `run` rejects with. */
   signal: AbortSignal;
@@ -57,7 +59,7 @@ export class Thread {
 
   /** @throws the signal's reason, or why the thread died: WORKER_EXITED, WORKER_OUT_OF_MEMORY, WORKER_UNCAUGHT, WORKER_PROTOCOL */
   async run(task: unknown, options: ThreadTaskOptions): Promise<unknown> {
-    const { signal, flowName } = options;
+    const { signal, flowName, taskName } = options;
     try {
       const answer = await this.#pool.run(task, { transferList: [...options.transfer] as never[], signal });
       this.served += 1;
@@ -65,7 +67,11 @@ export class Thread {
     } catch (error) {
       void this.end(error);
       if (signal.aborted) throw signal.reason;
-      const facts: DeathFacts = { flowName, maxHeapMb: this.#maxHeapMb };
+      const facts: DeathFacts = {
+        flowName,
+        maxHeapMb: this.#maxHeapMb,
+        ...(taskName === undefined ? {} : { taskName }),
+      };
       throw toDeath(this.#fault ?? error, facts);
     }
   }

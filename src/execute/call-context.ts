@@ -1,0 +1,115 @@
+import { type Crossing, packValue, unpackValue } from "../codec/crossing.js";
+import { type FailureRecord, fromFailure, toFailure } from "../codec/failure.js";
+import type { Logger, LogLevel, TaskContext } from "../core/context.js";
+import { makeLogger } from "../engine/logger.js";
+import { TaskSignal } from "../engine/task-signal.js";
+import type { RunFacts } from "../threads/task-messages.js";
+
+/** What of a context is no data, or crosses by a way of its own. */
+type Apart = "logger" | "signal" | "parameters" | "secret";
+type ContextData = Omit<TaskContext, Apart>;
+
+/** Each field that crosses: with the first call on a thread, or with each. One that is missing here does not compile. */
+const crosses: Record<keyof ContextData, "once" | "each"> = {
+  flowName: "once",
+  flowRunId: "once",
+  flowRunName: "once",
+  flowId: "once",
+  projectName: "once",
+  scheduledStartAt: "once",
+  dates: "once",
+  runningUnderCloud: "once",
+  taskId: "each",
+  taskRunId: "each",
+  taskName: "each",
+  taskFullName: "each",
+  taskRunName: "each",
+  taskSlug: "each",
+  taskTags: "each",
+  mapIndex: "each",
+  runCount: "each",
+  loopCount: "each",
+  loopResult: "each",
+  resumed: "each",
+  resumeInput: "each",
+};
+const namesOf = (when: "once" | "each") =>
+  Object.entries(crosses).flatMap(([name, at]) => (at === when ? [name as keyof ContextData] : []));
+const ofRun = namesOf("once");
+const ofCall = namesOf("each");
+
+/** What all calls of a run share, in the thread of the flow run. */
+export function packRunFacts(context: TaskContext): RunFacts {
+  return { context: pack(context, ofRun), parameters: packParameters(context.parameters) };
+}
+
+/** @throws VALUE_NOT_SERIALIZABLE, for what a loop or a resumption handed on */
+export function packCallContext(context: TaskContext): Crossing {
+  return pack(context, ofCall);
+}
+
+function pack(context: TaskContext, names: readonly (keyof ContextData)[]): Crossing {
+  const data = Object.fromEntries(names.map((name) => [name, context[name]]));
+  return packValue(data, `The context of task "${context.taskName}"`);
+}
+
+function packParameters(parameters: TaskContext["parameters"]): Crossing | FailureRecord {
+  try {
+    return packValue(parameters, "The flow run's parameters");
+  } catch (error) {
+    // An error only for a task that asks for them.
+    return toFailure(error);
+  }
+}
+
+/** What all calls of a run share, in the thread of a task. */
+export interface SharedContext {
+  readonly fields: Readonly<Partial<ContextData>>;
+  /** @throws VALUE_NOT_SERIALIZABLE when they could not cross */
+  readonly parameters: () => Readonly<Record<string, unknown>>;
+}
+
+export function unpackRunFacts({ context, parameters }: RunFacts): SharedContext {
+  let read: Readonly<Record<string, unknown>> | undefined;
+  return {
+    fields: unpackValue(context) as Partial<ContextData>,
+    parameters() {
+      if (!("bytes" in parameters)) throw fromFailure(parameters);
+      read ??= Object.freeze(unpackValue(parameters) as Record<string, unknown>);
+      return read;
+    },
+  };
+}
+
+/** What a call's context does in the flow run's thread. */
+export interface ContextLinks {
+  log(level: LogLevel, message: string): void;
+  secret(name: string): Promise<unknown>;
+}
+
+/** A call's context again, in the thread of the task. */
+export function callContext(
+  shared: SharedContext,
+  data: Crossing,
+  links: ContextLinks,
+): { context: TaskContext; signal: TaskSignal } {
+  const fields = { ...shared.fields, ...(unpackValue(data) as Partial<ContextData>) } as ContextData;
+  const signal = new TaskSignal();
+  let logger: Logger | undefined;
+  const apart: Pick<TaskContext, Apart> = {
+    get logger() {
+      // The flow run's thread stamps the line and gives it the logger's name.
+      const write = ({ level, message }: { level: LogLevel; message: string }) => links.log(level, message);
+      logger ??= makeLogger(fields.taskName, fields.taskRunId, () => "", write);
+      return logger;
+    },
+    get signal() {
+      return signal.signal;
+    },
+    get parameters() {
+      return shared.parameters();
+    },
+    secret: (name) => links.secret(name),
+  };
+  return { context: Object.defineProperties(apart, Object.getOwnPropertyDescriptors(fields)) as TaskContext, signal };
+}
