@@ -16,6 +16,7 @@ export type ArgumentPlan =
 export interface PlannedTask {
   readonly task: FlowTask;
   readonly index: number;
+  /** The function's arguments; behind them what is mapped over for the sake of order alone. */
   readonly args: readonly ArgumentPlan[];
   /** Upstreams that the task, or every child of it, stands under as a whole. */
   readonly wholeUpstreams: readonly number[];
@@ -25,6 +26,8 @@ export interface PlannedTask {
   readonly itemUpstreams: readonly (readonly number[])[] | undefined;
   /** Has it a mapped argument that is flattened? */
   readonly flattens: boolean;
+  /** Where a sequential run takes it up: its index, or the first one's of the chain of maps that it continues. */
+  readonly place: number;
   /** How many events below it waits for. */
   readonly waitsFor: number;
   /** The tasks to tell when this one's state, as a mapped parent, is known. */
@@ -41,7 +44,7 @@ export interface FlowPlan {
   readonly output: Template;
 }
 
-type OpenPlan = PlannedTask & { waitsFor: number; onDecided: number[]; onComplete: number[] };
+type OpenPlan = PlannedTask & { place: number; waitsFor: number; onDecided: number[]; onComplete: number[] };
 
 const plans = new WeakMap<FlowDefinition, FlowPlan>();
 
@@ -66,6 +69,7 @@ function makePlan(flow: FlowDefinition): FlowPlan {
     for (const upstream of complete) tasks[upstream]!.onComplete.push(each.index);
     for (const upstream of decided) tasks[upstream]!.onDecided.push(each.index);
     each.waitsFor = complete.size + decided.size;
+    each.place = Math.min(each.index, ...[...decided].map((upstream) => tasks[upstream]!.place));
   }
   const referenceTasks = flow.referenceTasks.length > 0 ? flow.referenceTasks : terminalTasks(flow.tasks);
   return {
@@ -80,7 +84,11 @@ function planTask(task: FlowTask, index: number, indexOf: ReadonlyMap<FlowTask, 
   const args = task.args.map((arg, at) => planArgument(arg, task.mappedArgs[at] === true, indexOf));
   const indices = (found: readonly Reference[]) => found.map((each) => indexOf.get(each.flowTask)!);
   const values = args.flatMap((arg) => (arg.kind === "whole" ? indices(arg.template.references) : []));
-  const order = task.upstream.filter((edge) => edge.key === null).map((edge) => indexOf.get(edge.upstream)!);
+  const orders = task.upstream.filter((edge) => edge.key === null);
+  const order = orders.filter((edge) => !edge.mapped).map((edge) => indexOf.get(edge.upstream)!);
+  const orderOfEach = orders.flatMap(({ upstream, mapped, flattened }): ArgumentPlan[] =>
+    mapped ? [{ kind: "each", upstream: indexOf.get(upstream)!, flattened }] : [],
+  );
   const itemUpstreams: number[][] = [];
   for (const arg of args) {
     if (arg.kind !== "items") continue;
@@ -92,11 +100,12 @@ function planTask(task: FlowTask, index: number, indexOf: ReadonlyMap<FlowTask, 
   return {
     task,
     index,
-    args,
+    args: [...args, ...orderOfEach],
     wholeUpstreams: [...new Set([...values, ...order])],
     valueUpstreams: [...new Set(values)],
     itemUpstreams: itemUpstreams.length > 0 ? Array.from(itemUpstreams, (each) => [...new Set(each ?? [])]) : undefined,
-    flattens: args.some((arg) => arg.kind === "each" && arg.flattened),
+    flattens: [...args, ...orderOfEach].some((arg) => arg.kind === "each" && arg.flattened),
+    place: index,
     waitsFor: 0,
     onDecided: [],
     onComplete: [],

@@ -1,5 +1,6 @@
 import { fromFailure } from "../codec/failure.js";
-import { fromWireState } from "../codec/state-json.js";
+import { fromWireState, type WireState } from "../codec/state-json.js";
+import type { SubflowPort } from "../core/subflow.js";
 import type { CacheIndex, SecretSource } from "../engine/ports.js";
 import type { HostQuestion, RunHost } from "../threads/messages.js";
 
@@ -17,6 +18,23 @@ export function hostCaches(host: RunHost): CacheIndex {
 
 export function hostSecrets(host: RunHost): SecretSource {
   return { read: (name) => ask(host, { about: "secret", name }) };
+}
+
+/** The flow runs that a run's tasks make: the agent asks the Cloud on their behalf. */
+export function hostSubflows(host: RunHost): SubflowPort {
+  return {
+    async create({ definition: _, parameters, labels, ...call }) {
+      const plain = { parameters: { ...parameters }, labels: labels === null ? null : [...labels] };
+      return String(await ask(host, { about: "create flow run", ...call, ...plain }));
+    },
+    async end(flowRunId, waitMs) {
+      const end = (await ask(host, { about: "flow run's end", flowRunId, waitMs })) as { state: WireState } | null;
+      return end && fromWireState(end.state, new Date().toISOString());
+    },
+    async cancel(flowRunId) {
+      await ask(host, { about: "cancel flow run", flowRunId });
+    },
+  };
 }
 
 /** @throws why there is no answer */
