@@ -7,7 +7,7 @@ import { systemClock } from "./engine/local-ports.js";
 import type { Clock } from "./engine/ports.js";
 import { type FlowRun, printLogLine, type RunOptions, runFlowHere } from "./run-flow.js";
 import { checkParameters, checkSchedule } from "./schedule/check-schedule.js";
-import { MAX_CANDIDATES, scheduleEvents } from "./schedule/schedule-events.js";
+import { MAX_CANDIDATES, scheduleEvents, searchEvents } from "./schedule/schedule-events.js";
 
 /** Options of `flow.serve()`; all of them optional. */
 export interface ServeOptions<Output = unknown> extends Omit<RunOptions, "scheduledStartAt"> {
@@ -74,7 +74,13 @@ async function serveUntil(stop: AbortSignal, { flow, schedule, options, clock }:
       taskRunId: null,
     });
   for (let after = clock.now(); ; ) {
-    const events = scheduleEvents(schedule, { after: new Date(after), limit: 1 });
+    const { events, searchedUntil } = searchEvents(schedule, { after: new Date(after), limit: 1 });
+    if (events.length === 0 && searchedUntil !== null) {
+      // Filters that hold seldom: the rest of the search has time until then.
+      if (!(await waitUntil(Date.parse(searchedUntil), clock, stop))) return;
+      after = Date.parse(searchedUntil);
+      continue;
+    }
     // Clocks whose parameters differ may name the same moment: each gets its run.
     const due = events[0] && scheduleEvents(schedule, atOnce(after, events[0]));
     if (!due) return say("INFO", `The schedule of flow "${flow.name}" names no further time.`);

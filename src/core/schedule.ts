@@ -78,7 +78,7 @@ export function describeSchedule(schedule: Schedule | null): string {
   if (schedule === null) return "no schedule";
   const { clocks, filters = [], orFilters = [], notFilters = [], adjustments = [] } = schedule;
   const rules = [...filters, ...orFilters, ...notFilters, ...adjustments].length;
-  return [...clocks.map(describeClock), ...(rules > 0 ? [`${rules} rules`] : [])].join(", ");
+  return [...clocks.map(describeClock), ...(rules > 0 ? [`${rules} rule${rules === 1 ? "" : "s"}`] : [])].join(", ");
 }
 
 function describeClock(clock: ScheduleClock): string {

@@ -18,6 +18,17 @@ export interface EventSearch {
   before?: string | Date;
 }
 
+export interface FoundEvents {
+  events: ScheduleEvent[];
+  /** ISO 8601. */
+  searchedUntil: string | null;
+}
+
+/** How far a search has come; null: to the end of all clocks. */
+interface Reached {
+  ms: number | null;
+}
+
 /** The search ends after so many candidates, whatever it has found: clocks never end, and filters may never hold. As in Prefect. */
 export const MAX_CANDIDATES = 10_000;
 
@@ -30,21 +41,34 @@ export const MAX_CANDIDATES = 10_000;
  * const [next] = scheduleEvents(schedule, { after: new Date(), limit: 1 });
  * next?.startAt; // "2026-03-30T07:00:00.000Z"
  */
-export function scheduleEvents(schedule: Schedule, { after, limit, before }: EventSearch): ScheduleEvent[] {
+export function scheduleEvents(schedule: Schedule, search: EventSearch): ScheduleEvent[] {
+  return searchEvents(schedule, search).events;
+}
+
+/**
+ * As {@link scheduleEvents}, for who goes on searching: all events up to `searchedUntil` are known then, also where the
+ * search ended because it had seen too many candidates. Null: there are no further ones, ever.
+ */
+export function searchEvents(schedule: Schedule, { after, limit, before }: EventSearch): FoundEvents {
   const afterMs = toMs(after);
   const beforeMs = before === undefined ? LAST_MS : toMs(before);
-  const found: ScheduleEvent[] = [];
-  if (limit < 1) return found;
-  for (const event of movedEvents(schedule, afterMs, beforeMs)) {
-    if (event.at >= beforeMs) break;
-    found.push({
+  const events: ScheduleEvent[] = [];
+  const reached: Reached = { ms: afterMs };
+  for (const event of limit < 1 ? [] : movedEvents(schedule, { afterMs, beforeMs }, reached)) {
+    if (event.at >= beforeMs) {
+      reached.ms = beforeMs;
+      break;
+    }
+    events.push({
       startAt: new Date(event.at).toISOString(),
       parameterDefaults: event.clock.parameterDefaults ?? {},
       labels: event.clock.labels,
     });
-    if (found.length >= limit) break;
+    if (events.length < limit) continue;
+    reached.ms = event.at;
+    break;
   }
-  return found;
+  return { events, searchedUntil: reached.ms === null ? null : new Date(reached.ms).toISOString() };
 }
 
 const toMs = (date: string | Date): number => (typeof date === "string" ? momentOf(date, "UTC") : date.getTime());
@@ -58,7 +82,11 @@ interface Event {
 }
 
 /** The merged events, moved and again in order, each once. */
-function* movedEvents(schedule: Schedule, afterMs: number, beforeMs: number): Generator<Event> {
+function* movedEvents(
+  schedule: Schedule,
+  { afterMs, beforeMs }: { afterMs: number; beforeMs: number },
+  reached: Reached,
+): Generator<Event> {
   const moves = (schedule.adjustments ?? []).map(openAdjustment);
   const passes = filterOf(schedule);
   const reach = reachOf(schedule.adjustments ?? []);
@@ -70,11 +98,18 @@ function* movedEvents(schedule: Schedule, afterMs: number, beforeMs: number): Ge
   };
   /** Moved, and waiting until no later candidate can be moved in front of them; in order. */
   const waiting: Event[] = [];
+  function* finish(ms: number | null): Generator<Event> {
+    for (const event of waiting) if (isNew(event)) yield event;
+    reached.ms = ms === null ? null : Math.max(ms, waiting.at(-1)?.at ?? ms);
+  }
   let searched = 0;
   for (const candidate of candidates(schedule.clocks, searchFrom(schedule, afterMs, reach.mostMs))) {
     if (candidate.at > afterMs) searched += 1;
-    if (searched > MAX_CANDIDATES || candidate.at + reach.leastMs >= beforeMs) break;
-    while (waiting.length > 0 && waiting[0]!.at < candidate.at + reach.leastMs) {
+    // No later candidate is moved in front of this.
+    const earliestMs = candidate.at + reach.leastMs;
+    if (earliestMs >= beforeMs) return yield* finish(beforeMs);
+    if (searched > MAX_CANDIDATES) return yield* finish(Math.max(afterMs, earliestMs - 1));
+    while (waiting.length > 0 && waiting[0]!.at < earliestMs) {
       const event = waiting.shift()!;
       if (isNew(event)) yield event;
     }
@@ -86,7 +121,7 @@ function* movedEvents(schedule: Schedule, afterMs: number, beforeMs: number): Ge
     const at = moves.reduce((moved, move) => move(moved, candidate.zone), candidate.at);
     if (at > afterMs && at <= LAST_MS) insert(waiting, { ...candidate, at });
   }
-  for (const event of waiting) if (isNew(event)) yield event;
+  yield* finish(null);
 }
 
 function insert(waiting: Event[], event: Event): void {
