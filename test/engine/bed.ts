@@ -102,6 +102,7 @@ export interface RecorderOptions {
   inTurns?: boolean;
   /** The error to refuse a report with. */
   refuse?: (report: Recorded, count: number) => Error | undefined;
+  onLog?: (line: LogLine) => void;
 }
 
 export class Recorder implements Reporter {
@@ -125,6 +126,7 @@ export class Recorder implements Reporter {
 
   log(line: LogLine): void {
     this.logs.push(line);
+    this.#options.onLog?.(line);
   }
 
   /** For instance `inc-1[2] Success`, and `flow Running`. */
@@ -178,6 +180,8 @@ export class MemoryResults implements ResultStore {
 }
 
 export interface BedOptions extends RecorderOptions {
+  /** In place of the bed's own. */
+  ports?: Partial<EnginePorts>;
   secrets?: SecretSource;
   run?: Partial<EngineRun>;
   parameters?: Record<string, unknown>;
@@ -209,6 +213,7 @@ export function start(flow: FlowDefinition | BuildFlow<unknown>, options: BedOpt
     reporter: recorder,
     results,
     clock,
+    ...options.ports,
   };
   const run = {
     flowRunId: "flow run",
