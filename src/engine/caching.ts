@@ -46,28 +46,20 @@ export async function findTarget(
 }
 
 /**
- * The Cached state to end with in place of running: the task run's own (the very same object) while its validator takes it,
- * or one made of the newest earlier result that the validator takes and that can be read. When a value was read, it is put
- * into the task run, with `valueKnown`. A validator that throws gives a Failed state. Undefined: run the task. Never rejects.
+ * The Cached state to end with in place of running, made of the newest earlier result that the task's validator takes and
+ * that can be read; its value is put into the task run, with `valueKnown`. A validator that throws gives a Failed state.
+ * Undefined: run the task. Never rejects. A task run that is Cached already is finished, as any other: no validator is asked
+ * again when its flow run resumes.
  */
 export async function findCached(
   run: TaskRun,
   args: readonly unknown[],
   around: Surroundings,
 ): Promise<State | undefined> {
-  const { cacheForMs, cacheKey, cacheValidator } = run.plan.task.options;
-  const own = run.state?.type === "Cached" ? run.state : undefined;
-  const validator =
-    cacheValidator ?? (cacheForMs === undefined ? cacheValidators.neverUse : cacheValidators.durationOnly);
-  if (validator === cacheValidators.neverUse || (cacheForMs === undefined && !own)) return undefined;
+  const { cacheForMs, cacheKey, cacheValidator: validator = cacheValidators.durationOnly } = run.plan.task.options;
+  if (cacheForMs === undefined || validator === cacheValidators.neverUse) return undefined;
   const asked = askedOf(run, args, validator, around);
   if (!asked) return undefined;
-  try {
-    if (own && holds(validator, own, asked)) return own;
-  } catch (error) {
-    return validatorFailed(validator, error, around);
-  }
-  if (cacheForMs === undefined) return undefined;
   const sinceAt = new Date(asked.now - cacheForMs).toISOString();
   const { id: taskId, slug: taskSlug } = run.plan.task;
   const candidates = await around.ports.caches.candidates({ taskId, taskSlug, cacheKey, sinceAt }).catch((error) => {
@@ -86,8 +78,7 @@ export async function findCached(
 }
 
 /**
- * Behind a task's Success: the Cached state that follows it when the task keeps its results for later runs, which are told
- * of it. Otherwise the state that was given: the very same object, and then nothing more is to be reported.
+ * Behind a task's Success: the Cached state that follows it when the task keeps its results for later runs. Otherwise the state that was given: the very same object, and then nothing more is to be reported.
  *
  * A result that nobody else can read, because the task does not keep it, is not cached. An input that has no hash is left
  * out: what it was made from cannot be compared later, so a validator that looks at it will not take the result. An input
@@ -100,12 +91,12 @@ export async function toCached(
   args: readonly unknown[],
   around: Surroundings,
 ): Promise<State> {
-  const { id: taskId, slug: taskSlug, options } = run.plan.task;
-  const { cacheForMs, cacheKey, cacheValidator = cacheValidators.durationOnly } = options;
+  const { options } = run.plan.task;
+  const { cacheForMs, cacheValidator = cacheValidators.durationOnly } = options;
   if (state.type !== "Success" || cacheForMs === undefined || options.checkpoint === false) return state;
   const hashes = cacheValidator.ignoresInputs ? undefined : hashInputs(run, args);
   if (hashes?.refused) warn(run, around, `The result is cached without one of its inputs: ${hashes.refused}`);
-  const cached = makeState("Cached", state.message, {
+  return makeState("Cached", state.message, {
     at: around.timestamps.now(),
     ...(state.result ? { result: state.result } : {}),
     ...(state.context ? { context: state.context } : {}),
@@ -113,8 +104,12 @@ export async function toCached(
     ...(hashes ? { inputHashes: hashes.hashes } : {}),
     cachedParameters: plainParameters(around),
   });
-  around.ports.caches.add({ taskId, taskSlug, cacheKey }, cached);
-  return cached;
+}
+
+/** Tells later runs of a Cached state that counts. */
+export function keepCached(cached: State, { plan }: TaskRun, { ports }: Surroundings): void {
+  const { id: taskId, slug: taskSlug, options } = plan.task;
+  ports.caches.add({ taskId, taskSlug, cacheKey: options.cacheKey }, cached);
 }
 
 /** No later date has a name in ISO 8601's four-digit years, and none is needed. */

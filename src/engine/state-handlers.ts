@@ -48,6 +48,8 @@ export interface TaskMove {
   readonly args: readonly unknown[];
   /** Turns a Failed that a handler made of a success into Retrying while retries are left; undefined before a try. */
   readonly retry: ((end: TaskEnd) => State) | undefined;
+  /** Default: the task run's last reported state. */
+  readonly from?: State;
 }
 
 /** The end that counts, once the task's handlers were told. Never throws. */
@@ -69,7 +71,7 @@ async function through(
   around: Surroundings,
 ): Promise<TaskEnd> {
   const { run, args } = move;
-  const from = run.state ?? makeState("Pending", null, { at: around.timestamps.now() });
+  const from = move.from ?? run.state ?? makeState("Pending", null, { at: around.timestamps.now() });
   let counts = end;
   for (const handler of handlers) {
     try {

@@ -11,6 +11,7 @@ import {
   unwrapState,
 } from "../core/state.js";
 import { needsPreparation, prepareTry } from "./before-try.js";
+import { keepCached, toCached } from "./caching.js";
 import { failedToRetrieve } from "./failed-state.js";
 import { fillArguments } from "./fill-arguments.js";
 import { triggerPasses, upstreamSkipped } from "./gates.js";
@@ -121,6 +122,7 @@ export class TaskPasses {
       const retry = (failure: TaskEnd) => retryOf(failure, run, this.#around);
       end = await tellTaskHandlers({ run, end, args, retry }, this.#around);
     }
+    if (run.plan.task.options.cacheForMs !== undefined) end = await this.#cache(run, end, args);
     this.#running.delete(run);
     // Otherwise too late: the run is over, or no longer ours.
     if (!this.#parts.isOver()) this.#settle(run, end, true);
@@ -144,6 +146,21 @@ export class TaskPasses {
       running = end.state;
     }
     return (await this.#parts.reports.taskRun(run, running)) && this.#parts.isOpen();
+  }
+
+  /** A Success whose task keeps its results for later runs is reported as such, and then becomes a Cached one. */
+  async #cache(run: TaskRun, success: TaskEnd, args: readonly unknown[]): Promise<TaskEnd> {
+    if (this.#parts.isOver()) return success;
+    const state = await toCached(success.state, run, args, this.#around);
+    if (state === success.state) return success;
+    let end: TaskEnd = { ...success, state };
+    if (isHandled(run.plan.task))
+      end = await tellTaskHandlers({ run, end, args, retry: undefined, from: success.state }, this.#around);
+    // A handler may have made something else of it: then there was no success.
+    if (end.state.type !== "Cached" || this.#parts.isOver()) return end;
+    void this.#parts.reports.taskRun(run, success.state);
+    keepCached(end.state, run, this.#around);
+    return end;
   }
 
   async #enterBySignal(run: TaskRun, signal: Signal): Promise<void> {
