@@ -1,8 +1,16 @@
+export { applyMap, type ItemOf, type Mapped, type MapSource } from "./core/apply-map.js";
+export { type ApprovalOptions, approval } from "./core/approval.js";
+export type { Branched } from "./core/branches.js";
+export { type CacheFacts, type CacheValidator, cacheValidators } from "./core/cache-validator.js";
 export { type Logger, type LogLevel, type LogLine, type TaskContext, taskContext } from "./core/context.js";
+export { merge, switchOn, when } from "./core/control-flow.js";
 export { type ErrorCode, errorCodes, isMillraceError, MillraceError } from "./core/errors.js";
+export { type ExecutorOptions, executors } from "./core/executor.js";
 export type { Build, BuildFlow } from "./core/flow-builder.js";
 export type { FlowDefinition, FlowOptions } from "./core/flow-definition.js";
+export { AzureBlob, GCS, Local, S3, type StorageOptions } from "./core/flow-storage.js";
 export { type ParameterOptions, parameter, type StandardSchema } from "./core/parameter.js";
+export { type Picked, type PickKey, pick } from "./core/pick.js";
 export {
   type Filled,
   flatten,
@@ -13,11 +21,53 @@ export {
   type Unmapped,
   unmapped,
 } from "./core/reference.js";
-export type { ResultRecord, State, StateType } from "./core/state.js";
+export { type Resource, type ResourceCall, type ResourceOptions, resource, use } from "./core/resource.js";
+export type { Location, LocationNames, ResultOptions, SerializerName } from "./core/result-options.js";
+export {
+  type AzureResultOptions,
+  type GcsResultOptions,
+  type LocalResultOptions,
+  type ResultPlaceOptions,
+  results,
+  type S3ResultOptions,
+} from "./core/results.js";
+export { type RunFlowCall, runFlow, type Subflow } from "./core/run-flow.js";
+export type { Schedule, ScheduleClock, ScheduleEvent, ScheduleRule } from "./core/schedule.js";
+export { adjustments, filters } from "./core/schedule-rules.js";
+export {
+  type ClockOptions,
+  type CombineOptions,
+  type CronOptions,
+  type IntervalOptions,
+  schedules,
+} from "./core/schedules.js";
+export { type SecretOptions, secret } from "./core/secret.js";
+export { type Signal, type SignalFacts, type SignalKind, signals } from "./core/signal.js";
+export {
+  isCancelled,
+  isFailed,
+  isFinished,
+  isMapped,
+  isPending,
+  isRunning,
+  isScheduled,
+  isSkipped,
+  isSuccessful,
+  isTerminal,
+  makeState,
+  type ResultRecord,
+  type State,
+  type StateType,
+  stateColors,
+} from "./core/state.js";
+export type { StateChange, StateHandler } from "./core/state-handler.js";
 export { type Task, type TaskOptions, task } from "./core/task.js";
-export { type Trigger, triggers } from "./core/trigger.js";
+export { type Bounds, type Trigger, type TriggerFacts, triggers } from "./core/trigger.js";
+export { withTags } from "./core/with-tags.js";
 export type { Deployment, DeployOptions } from "./deploy-flow.js";
+export { clearCaches } from "./engine/memory-results.js";
 export { type Flow, flow } from "./flow.js";
 export { loadFlow } from "./load-flow.js";
 export type { RunAgentOptions } from "./run-agent.js";
 export type { FlowRun, RunOptions } from "./run-flow.js";
+export type { ServeOptions } from "./serve-flow.js";

@@ -13,6 +13,12 @@ import { openExecutor } from "./open-executor.js";
 import { StateStream } from "./state-stream.js";
 
 /**
+ * A run that has nothing to do for longer goes back to the Cloud, and its thread to other runs: to come back costs some
+ * 10 ms and the results of finished tasks, which are read anew.
+ */
+export const HAND_BACK_AFTER_MS = 10_000;
+
+/**
  * One flow run from its saved flow to its last state: load, compare the three lists of tasks, run, report. The same in a
  * worker thread and inline. Never throws.
  * @param onLoaded Called when the flow's module stands, before anything of the run happens.
@@ -62,7 +68,7 @@ async function runToItsEnd(request: RunRequest, { flow }: LoadedFlow, host: RunH
       caches: hostCaches(host),
       secrets: hostSecrets(host),
       subflows: hostSubflows(host),
-      maxWaitMs: Number.POSITIVE_INFINITY,
+      maxWaitMs: HAND_BACK_AFTER_MS,
       signal: stop.signal,
     });
     await stream.flushed();
@@ -78,10 +84,10 @@ async function runToItsEnd(request: RunRequest, { flow }: LoadedFlow, host: RunH
 }
 
 function toEngineRun(request: RunRequest): EngineRun {
-  const { flowRunId, flowRunName, flowId, parameters, scheduledStartAt } = request;
+  const { flowRunId, flowRunName, flowId, projectName, parameters, scheduledStartAt, date } = request;
   const taskRuns = request.taskRuns.map(({ state, ...ids }) => ({
     ...ids,
     state: state === null ? null : fromWireState(state, scheduledStartAt),
   }));
-  return { flowRunId, flowRunName, flowId, parameters, scheduledStartAt, taskRuns };
+  return { flowRunId, flowRunName, flowId, projectName, parameters, scheduledStartAt, date, taskRuns };
 }

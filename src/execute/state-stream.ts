@@ -53,8 +53,9 @@ export class StateStream implements Reporter {
     this.#onBroken = onBroken;
   }
 
-  taskRun({ taskRunId, taskSlug, mapIndex, version, state }: TaskRunChange): Promise<void> {
-    return this.#add(state, { taskRunId, taskSlug, mapIndex, version });
+  taskRun({ taskRunId, taskSlug, mapIndex, version, state, name }: TaskRunChange): Promise<void> {
+    const taskRun = { taskRunId, taskSlug, mapIndex, version };
+    return this.#add(state, name === undefined ? taskRun : { ...taskRun, name: name.slice(0, MAX_NAME_CHARS) });
   }
 
   flowRun({ state }: { state: State }): Promise<void> {
