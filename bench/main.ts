@@ -4,6 +4,7 @@ import { measureBareLimits } from "./bare-limits.js";
 import { openBed } from "./bed.js";
 import { benchHost, benchLatency, benchRuns, benchTasks } from "./cloud.js";
 import { benchEngine } from "./engine.js";
+import { benchSchedules } from "./schedules.js";
 import { micros, printTable } from "./table.js";
 
 const quick = process.argv.includes("--quick");
@@ -25,6 +26,8 @@ printTable({
   })),
   note: "Beside a promise graph of the same shape, which keeps no states, context, log or order.",
 });
+
+printTable(benchSchedules());
 
 const bed = await openBed();
 try {
