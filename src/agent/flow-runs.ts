@@ -182,8 +182,10 @@ function toRequest(run: ClaimedRun, { registered, savedFlowFile }: FlowAtHand): 
     savedFlowFile,
     savedFlowHash: registered.storage.hash,
     specHash: registered.specHash,
+    projectName: registered.projectName,
     parameters: run.parameters,
     scheduledStartAt: run.scheduledStartAt,
+    date: typeof run.context?.date === "string" ? run.context.date : null,
     taskRuns: run.taskRuns,
   };
 }

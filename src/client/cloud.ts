@@ -123,6 +123,8 @@ export interface ClaimedRun extends Lease {
   flowId: string;
   name: string;
   parameters: Record<string, unknown>;
+  /** What the run was given besides its parameters; `date` re-bases the dates of the task context. */
+  context?: Record<string, unknown> | null;
   scheduledStartAt: string;
   timesResurrected: number;
   taskRuns: { taskRunId: string; taskSlug: string; mapIndex: number; version: number; state: WireState | null }[];

@@ -31,6 +31,7 @@ function toClaimedRun(run: wire.ClaimedRun): ours.ClaimedRun {
     flowId: run.flow_id,
     name: run.name,
     parameters: run.parameters as Record<string, unknown>,
+    context: run.context as Record<string, unknown> | null,
     scheduledStartAt: run.scheduled_start_time,
     timesResurrected: run.times_resurrected,
     taskRuns: run.task_runs.map((each) => ({

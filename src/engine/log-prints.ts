@@ -40,18 +40,26 @@ export function unheard<T>(run: () => T): T {
   return installed && hearing.getStore() ? hearing.run(undefined, run) : run();
 }
 
+/** Others replace `write` too, and put the old one back, which takes ours away: so this looks each time. */
 function install(): void {
-  if (installed) return;
   installed = true;
   for (const name of ["stdout", "stderr"] as const) {
     const stream = process[name];
     const write = stream.write as unknown as Write;
-    stream.write = ((...args: unknown[]): boolean => {
-      hearing.getStore()?.hear(name, args[0], args[1]);
-      return write.apply(stream, args);
-    }) as typeof stream.write;
+    if (ours.has(write)) continue;
+    const heard: Write = (...args) => {
+      const prints = hearing.getStore();
+      if (!prints) return write.apply(stream, args);
+      prints.hear(name, args[0], args[1]);
+      // Below may be another of ours, under somebody else's.
+      return hearing.run(undefined, () => write.apply(stream, args));
+    };
+    ours.add(heard);
+    stream.write = heard as typeof stream.write;
   }
 }
+
+const ours = new WeakSet<Write>();
 
 /** What one call of a task's function prints, line by line. */
 class Prints {

@@ -143,7 +143,7 @@ export interface EngineRun {
   /** Null or left out: none. */
   projectName?: string | null;
   /** The instant that the run stands for, ISO 8601, where it is not its scheduled start. */
-  date?: string | undefined;
+  date?: string | null;
   parameters: Record<string, unknown>;
   scheduledStartAt: string;
   /** The flow run's own state, where it is known: one that is finished is not run again. */

@@ -22,8 +22,11 @@ export interface RunRequest {
   savedFlowHash: string;
   /** The hash of the spec that the Cloud registered; another spec is refused with TASK_IDS_CHANGED. */
   specHash: string;
+  projectName: string;
   parameters: Record<string, unknown>;
   scheduledStartAt: string;
+  /** The instant that the run stands for, where it is not its scheduled start. */
+  date: string | null;
   taskRuns: WireTaskRun[];
 }
 

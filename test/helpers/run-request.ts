@@ -24,8 +24,10 @@ export async function requestFor(name: string, parameters: Record<string, unknow
     savedFlowFile: location.location,
     savedFlowHash: hash,
     specHash: manifest.specHash,
+    projectName: "Sales",
     parameters,
     scheduledStartAt: new Date().toISOString(),
+    date: null,
     taskRuns: manifest.spec.tasks.map(({ slug }, at) => ({
       taskRunId: `33333333-3333-7333-8333-${String(at).padStart(12, "0")}`,
       taskSlug: slug,
