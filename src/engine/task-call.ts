@@ -81,7 +81,8 @@ async function untilItEnds(
   const ended = pending.then(() => "ended" as const);
   const graceOver = ports.clock.sleep(HARD_STOP_GRACE_MS, grace.signal).then(
     () => "over" as const,
-    () => "over" as const,
+    // The flow run has ended: what its executor holds ends with that, after a moment to clean up.
+    () => "ended" as const,
   );
   if ((await Promise.race([ended, graceOver])) === "over") call.stopHard(error);
   grace.abort();
