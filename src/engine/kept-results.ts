@@ -20,13 +20,18 @@ export class KeptResults {
   readonly #kept = new Map<string, Kept>();
   /** The names in `#kept` of each key, the newest last. */
   readonly #byKey = new Map<string, string[]>();
+  readonly #mostBytes: number;
   #bytes = 0;
   #made = 0;
+
+  constructor(mostBytes = MOST_KEPT_BYTES) {
+    this.#mostBytes = mostBytes;
+  }
 
   /** @param value Given when the result is in memory only; its place is then `state.result.location`. */
   add(key: string, state: State, value?: { readonly itself: unknown }): void {
     const kept: Kept = { key, state, value: value && toKept(value.itself) };
-    if (sizeOf(kept) > MOST_KEPT_BYTES) return;
+    if (sizeOf(kept) > this.#mostBytes) return;
     this.#made += 1;
     const name = value ? String(state.result?.location) : `state ${this.#made}`;
     this.#forget(name);
@@ -37,7 +42,7 @@ export class KeptResults {
     this.#byKey.set(key, names);
     if (names.length > MOST_PER_KEY) this.#forget(names[0]!);
     for (const oldest of this.#kept.keys()) {
-      if (this.#kept.size <= MOST_KEPT && this.#bytes <= MOST_KEPT_BYTES) break;
+      if (this.#kept.size <= MOST_KEPT && this.#bytes <= this.#mostBytes) break;
       this.#forget(oldest);
     }
   }

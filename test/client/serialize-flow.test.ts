@@ -2,9 +2,10 @@ import t from "tap";
 import type { NewFlow } from "../../src/client/cloud.js";
 import { toRegisteredFlow, toSerializedFlow } from "../../src/client/serialize-flow.js";
 import { buildFlow } from "../../src/core/building.js";
+import { type CacheValidator, cacheValidators } from "../../src/core/cache-validator.js";
 import { hashFlowSpec, toFlowSpec } from "../../src/core/flow-spec.js";
 import { parameter } from "../../src/core/parameter.js";
-import { task } from "../../src/core/task.js";
+import { type TaskOptions, task } from "../../src/core/task.js";
 
 const load = task("load", { retries: 2, retryDelayMs: 1_500, timeoutMs: 100, tags: ["io"] }, (day: string) => [day]);
 const clean = task("clean", (row: string) => row.trim());
@@ -40,6 +41,33 @@ const row = () => ({
   archived: false,
   project: { name: "Sales" },
   serialized_flow: JSON.parse(JSON.stringify(toSerializedFlow(flow))) as unknown,
+});
+
+t.test("a task says how its results are reused, in Prefect's words", async (t) => {
+  const written = (options: TaskOptions) => {
+    const build = () => void task("work", options, () => 1)();
+    const built = toFlowSpec(buildFlow("cached", {}, build, undefined));
+    const { cache_for, cache_key, cache_validator } = toSerializedFlow({ ...flow, spec: built }).tasks[0] as never;
+    return { cache_for, cache_key, cache_validator };
+  };
+  const named = (name: string, kwargs = {}) => ({ fn: `prefect.engine.cache_validators.${name}`, kwargs });
+  t.same(written({}), { cache_for: null, cache_key: null, cache_validator: named("never_use") });
+  t.same(written({ cacheForMs: 90_500, cacheKey: "k" }), {
+    cache_for: 91,
+    cache_key: "k",
+    cache_validator: named("duration_only"),
+  });
+  const validators: [CacheValidator, object][] = [
+    [cacheValidators.allInputs, named("all_inputs")],
+    [cacheValidators.partialInputsOnly([0, 2]), named("partial_inputs_only", { validate_on: ["0", "2"] })],
+    [cacheValidators.partialParametersOnly([]), named("partial_parameters_only", { validate_on: [] })],
+    [
+      { name: "my own(x)", isValid: () => true },
+      { fn: "my own(x)", kwargs: {} },
+    ],
+  ];
+  for (const [cacheValidator, wanted] of validators)
+    t.same(written({ cacheForMs: 1, cacheValidator }).cache_validator, wanted);
 });
 
 t.test("a flow is written as Prefect writes it, with what is ours under one key", async (t) => {

@@ -1,10 +1,13 @@
 import t from "tap";
+import { cacheValidators } from "../../src/core/cache-validator.js";
 import type { FlowOptions } from "../../src/core/flow-definition.js";
 import { type FlowSpec, hashFlowSpec, sha256, stableText, toFlowSpec } from "../../src/core/flow-spec.js";
 import { isJson } from "../../src/core/json.js";
 import { parameter } from "../../src/core/parameter.js";
 import { flatten, unmapped } from "../../src/core/reference.js";
-import { task } from "../../src/core/task.js";
+import { results } from "../../src/core/results.js";
+import { diffSpecs } from "../../src/core/spec-diff.js";
+import { type TaskOptions, task } from "../../src/core/task.js";
 import { triggers } from "../../src/core/trigger.js";
 import { build } from "../helpers/build.js";
 
@@ -65,6 +68,51 @@ t.test("a spec says all of a flow in plain JSON", async (t) => {
       { upstream: "by", downstream: "glue-1", key: "1", mapped: false, flattened: false },
     ],
   );
+});
+
+t.test("a spec says how results are kept and reused, and each of it counts", async (t) => {
+  const only = (options: TaskOptions, ofFlow: FlowOptions = {}) =>
+    spec(() => task("work", options, (text: string) => text)(parameter<string>("text")), ofFlow);
+  const ofTask = (made: FlowSpec) => {
+    const { cacheForMs, cacheKey, cacheValidator, target, checkpoint, result } = made.tasks.find(
+      (each) => each.kind === "task",
+    )!;
+    return { cacheForMs, cacheKey, cacheValidator, target, checkpoint, result };
+  };
+  const plain = {
+    cacheForMs: null,
+    cacheKey: null,
+    cacheValidator: "never_use",
+    target: null,
+    checkpoint: true,
+    result: null,
+  };
+  const inBucket = results.s3({ bucket: "b" });
+  const rows: [TaskOptions, FlowOptions, Partial<typeof plain> | object][] = [
+    [{}, {}, {}],
+    [{ cacheForMs: 500 }, {}, { cacheForMs: 500, cacheValidator: "duration_only" }],
+    [
+      { cacheForMs: 500, cacheKey: "k", cacheValidator: cacheValidators.partialInputsOnly([0, 1]) },
+      {},
+      { cacheForMs: 500, cacheKey: "k", cacheValidator: "partial_inputs_only(0, 1)" },
+    ],
+    [{ target: "{flowName}.json" }, {}, { target: "{flowName}.json" }],
+    [{ target: () => "x" }, {}, { target: "(function)" }],
+    [{ checkpoint: false }, {}, { checkpoint: false }],
+    [{}, { result: inBucket }, { result: "s3" }],
+    [{ result: results.local({ serializer: "json" }) }, { result: inBucket }, { result: "local, json" }],
+  ];
+  for (const [options, ofFlow, fields] of rows) t.same(ofTask(only(options, ofFlow)), { ...plain, ...fields });
+  t.equal(new Set(rows.map(([options, ofFlow]) => hashFlowSpec(only(options, ofFlow)))).size, rows.length);
+  t.equal(only({}, { result: inBucket }).tasks.find((each) => each.kind === "parameter")?.result, null);
+  t.equal(
+    hashFlowSpec(only({ result: results.s3({ bucket: "another" }) })),
+    hashFlowSpec(only({ result: inBucket })),
+    "a bucket may come from the environment",
+  );
+  t.match(diffSpecs(only({}), only({ cacheForMs: 500 })), [
+    { kind: "options changed", after: /cacheForMs 500, cacheValidator "duration_only"/ },
+  ]);
 });
 
 t.test("the same build gives the same hash", async (t) => {
