@@ -31,7 +31,7 @@ function requestFor(flowName: string): RunRequest {
     specHash: manifest.specHash,
     parameters: {},
     scheduledStartAt: new Date().toISOString(),
-    projectName: null,
+    projectName: "Sales",
     date: null,
     taskRuns: [],
   };
