@@ -14,7 +14,7 @@ export interface ApprovalOptions<T> {
   schema?: StandardSchema<T>;
   /** What people read who are to approve. Default: the approval's name. */
   message?: Input<string>;
-  /** How long it waits, in milliseconds; then the task fails, unless it was given an input. Default: until someone comes. */
+  /** How long it waits, in milliseconds; then the task fails. Default: until someone comes. */
   withinMs?: number;
   /** Options of the task, for instance `tags` or `stateHandlers`, to tell someone. */
   options?: TaskOptions;
@@ -65,13 +65,13 @@ function askFor(
   withinMs: number | undefined,
   schema: StandardSchema<unknown> | undefined,
 ): unknown {
-  const { resumed, resumeInput } = taskContext();
+  const { resumed, resumedByTime, resumeInput } = taskContext();
   if (!resumed) {
-    const until = withinMs === undefined ? undefined : new Date(Date.now() + withinMs);
-    throw signals.pause(message, { ...(until ? { until } : {}), ...(schema ? { schema } : {}) });
+    throw signals.pause(message, {
+      ...(withinMs === undefined ? {} : { forMs: withinMs }),
+      ...(schema ? { schema } : {}),
+    });
   }
-  if (withinMs !== undefined && resumeInput === undefined) {
-    throw signals.fail(`Nobody approved "${name}" within ${withinMs} ms.`);
-  }
+  if (resumedByTime) throw signals.fail(`Nobody approved "${name}" within ${withinMs} ms.`);
   return resumeInput;
 }

@@ -52,6 +52,8 @@ export interface TaskContext {
   readonly loopResult: unknown;
   /** Was the task run resumed, by hand or because its pause is over? See `signals.pause`. */
   readonly resumed: boolean;
+  /** Was it resumed because its pause is over, and not by hand? */
+  readonly resumedByTime: boolean;
   /** What it was resumed with, as the pause's `schema` converted it; undefined when with nothing. */
   readonly resumeInput: unknown;
   /** When the flow run was due; ISO 8601, UTC. */

@@ -11,7 +11,7 @@ export interface SignalFacts {
   readonly value?: unknown;
   /** retry, pause: when the task run is due again, in milliseconds since 1970; undefined: retry at once, pause until resumed. */
   readonly dueAt?: number | undefined;
-  /** retry: how long to wait, in milliseconds, in place of `dueAt`. */
+  /** retry, pause: how long to wait, in milliseconds, in place of `dueAt`. */
   readonly delayMs?: number | undefined;
   /** pause: what the input that resumes the task must look like. */
   readonly schema?: StandardSchema<unknown> | undefined;
@@ -58,16 +58,21 @@ export const signals = {
   retry: (when: { delayMs?: number; at?: Date; message?: string } = {}): Signal =>
     new Signal("retry", {
       message: when.message,
-      delayMs: asDelay(when.delayMs),
+      delayMs: asDelay("retry", "delayMs", when.delayMs),
       dueAt: asTime("retry", "at", when.at),
     }),
   /**
-   * Waits until someone resumes the task run, or until `until`. The function is then called anew; what the run was resumed
+   * Waits until someone resumes the task run, or until `until`, or for `forMs` milliseconds. The function is then called anew; what the run was resumed
    * with is in `taskContext().resumeInput`, checked by `schema`.
-   * @throws TASK_OPTIONS_INVALID for a date that is none
+   * @throws TASK_OPTIONS_INVALID for a time or a date that is none
    */
-  pause: (message?: string, more: { until?: Date; schema?: StandardSchema<unknown> } = {}): Signal =>
-    new Signal("pause", { message, dueAt: asTime("pause", "until", more.until), schema: more.schema }),
+  pause: (message?: string, more: { until?: Date; forMs?: number; schema?: StandardSchema<unknown> } = {}): Signal =>
+    new Signal("pause", {
+      message,
+      dueAt: asTime("pause", "until", more.until),
+      delayMs: asDelay("pause", "forMs", more.forMs),
+      schema: more.schema,
+    }),
   /** Calls the function again; `value` is in `taskContext().loopResult` then, and `loopCount` one more. */
   loop: (value?: unknown, message?: string): Signal => new Signal("loop", { value, message }),
   /** Ends TriggerFailed. */
@@ -80,11 +85,11 @@ export function isSignal(value: unknown): value is Signal {
   return typeof value === "object" && value !== null && brand in value;
 }
 
-function asDelay(delayMs: number | undefined): number | undefined {
+function asDelay(signal: string, option: string, delayMs: number | undefined): number | undefined {
   if (delayMs === undefined || delayMs >= 0) return delayMs;
   throw new MillraceError(
     "TASK_OPTIONS_INVALID",
-    `signals.retry() takes \`delayMs\` as a number of 0 or more, and was given ${String(delayMs)}.`,
+    `signals.${signal}() takes \`${option}\` as a number of 0 or more, and was given ${String(delayMs)}.`,
   );
 }
 

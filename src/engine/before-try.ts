@@ -44,7 +44,7 @@ export async function prepareTry(
   const { resumption, resumeSchema } = run;
   if (!resumption?.unchecked || !resumeSchema) return undefined;
   const refused = await checkInput(resumption, resumeSchema);
-  return refused === undefined ? undefined : endWith(pausedAgain(run, run.state?.message ?? null, refused, around));
+  return refused === undefined ? undefined : endWith(pausedAgain(run, refused, around));
 }
 
 /** A cached value may have been read already, to see that it can be. */
@@ -80,14 +80,11 @@ export async function checkInput(resumption: Resumption, schema: StandardSchema<
 }
 
 /** The pause goes on, and says why. */
-export function pausedAgain(run: TaskRun, message: string | null, why: string, around: Surroundings): State {
-  const refused = `What it was resumed with is not valid: ${why}.`;
-  const asked = message === null || message.startsWith(REFUSED) ? "" : ` ${message}`;
-  return makeState("Paused", `${refused}${asked}`, {
+export function pausedAgain({ pause, resumeSchema }: TaskRun, why: string, around: Surroundings): State {
+  const asked = pause?.message ? ` ${pause.message}` : "";
+  return makeState("Paused", `What it was resumed with is not valid: ${why}.${asked}`, {
     at: around.timestamps.now(),
-    startAt: null,
-    context: pausedContext(run.resumeSchema),
+    startAt: pause?.startAt ?? null,
+    context: pausedContext(resumeSchema),
   });
 }
-
-const REFUSED = "What it was resumed with";

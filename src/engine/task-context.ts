@@ -28,6 +28,7 @@ export class RunningTaskContext implements TaskContext, HoldsSubflowPort {
   readonly loopCount: number;
   readonly loopResult: unknown;
   readonly resumed: boolean;
+  readonly resumedByTime: boolean;
   readonly resumeInput: unknown;
   readonly #run: TaskRun;
   readonly #signal: TaskSignal;
@@ -53,6 +54,7 @@ export class RunningTaskContext implements TaskContext, HoldsSubflowPort {
     this.loopCount = loop?.count ?? 1;
     this.loopResult = loop?.value;
     this.resumed = resumption !== undefined && !resumption.hidden;
+    this.resumedByTime = this.resumed && resumption?.byTime === true;
     this.resumeInput = resumption?.hidden ? undefined : resumption?.input;
     this.#run = run;
     this.#signal = signal;

@@ -119,13 +119,15 @@ function retryBy({ facts }: Signal, run: TaskRun, around: Surroundings): State {
   );
 }
 
-function pauseBy({ facts: { message, dueAt, schema } }: Signal, run: TaskRun, at: string): State {
+export function pauseBy({ facts: { message, schema, ...facts } }: Signal, run: TaskRun, at: string): State {
+  const dueAt = facts.delayMs === undefined ? facts.dueAt : Date.parse(at) + facts.delayMs;
   run.resumeSchema = schema;
-  return makeState("Paused", message ?? "The task paused.", {
+  run.pause = makeState("Paused", message ?? "The task paused.", {
     at,
     startAt: dueAt === undefined ? null : isoAt(dueAt),
     context: pausedContext(schema),
   });
+  return run.pause;
 }
 
 /** A state handler, or a function of the author's that is no task, threw. */

@@ -35,6 +35,8 @@ export class TaskRun {
   resumption: Resumption | undefined;
   /** What its last pause wants of the input, where that pause was in this process. */
   resumeSchema: StandardSchema<unknown> | undefined = undefined;
+  /** Its last pause, as its code asked for it. */
+  pause: State | undefined = undefined;
   /** A name of the author's making; see the option `taskRunName`. */
   givenName: string | undefined = undefined;
   /** The Cloud has its final state already, from an earlier process: what it does now is told to nobody. */

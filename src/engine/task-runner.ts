@@ -3,7 +3,6 @@ import type { FlowDefinition } from "../core/flow-definition.js";
 import { isSignal, type Signal } from "../core/signal.js";
 import { isFailed, makeState, type State } from "../core/state.js";
 import { checkInput, pausedAgain } from "./before-try.js";
-import { toCached } from "./caching.js";
 import { failedInCode, timedOut } from "./failed-state.js";
 import type { ReadReference } from "./fill-arguments.js";
 import { findSignal } from "./find-signal.js";
@@ -11,7 +10,7 @@ import type { GateView } from "./gates.js";
 import type { EnginePorts, EngineRun } from "./ports.js";
 import { retryLeft } from "./retry.js";
 import { callFunction, timeoutError } from "./task-call.js";
-import { endBySignal, endBySuccess, endWith, logError, type TaskEnd } from "./task-end.js";
+import { endBySignal, endBySuccess, endWith, logError, pauseBy, type TaskEnd } from "./task-end.js";
 import type { TaskRun } from "./task-run.js";
 import type { Settled } from "./timeout.js";
 import type { Timestamps } from "./timestamps.js";
@@ -60,9 +59,6 @@ export function viewOf(run: TaskRun, { tasks, timestamps }: Surroundings): GateV
 export async function tryTask(run: TaskRun, args: readonly unknown[], around: Surroundings): Promise<TaskEnd> {
   const end = await endOfTry(run, args, around);
   if (around.stop.aborted) return end;
-  if (end.state.type === "Success" && run.plan.task.options.cacheForMs !== undefined) {
-    return { ...end, state: await toCached(end.state, run, args, around) };
-  }
   return isFailed(end.state) ? { ...end, state: retryOf(end, run, around) } : end;
 }
 
@@ -90,10 +86,10 @@ async function endOfTry(run: TaskRun, args: readonly unknown[], around: Surround
     resumption.hidden = false;
     const pause = signalOf(settled);
     if (pause?.kind === "pause") {
-      const { schema, message } = pause.facts;
-      run.resumeSchema = schema;
+      const { schema } = pause.facts;
+      pauseBy(pause, run, around.timestamps.now());
       const refused = schema ? await checkInput(resumption, schema) : undefined;
-      if (refused !== undefined) return endWith(pausedAgain(run, message ?? null, refused, around));
+      if (refused !== undefined) return endWith(pausedAgain(run, refused, around));
       if (!schema) resumption.input = resumption.given;
       resumption.unchecked = false;
       settled = await callFunction(run, args, around);

@@ -22,6 +22,8 @@ export interface Resumption {
   readonly given: unknown;
   /** As the schema converted it. */
   input: unknown;
+  /** Is it that its pause is over, and nobody came? */
+  readonly byTime: boolean;
   /** Is there a schema that has not been asked yet? */
   unchecked: boolean;
   /** True while the function is called to learn its schema: it must not see the input yet. */
@@ -38,6 +40,7 @@ export interface Standing {
 const RUN_COUNT = "task_run_count";
 const LOOP_COUNT = "_loop_count";
 const RESUMED = "resumed";
+const BY_TIME = "resumed_by_time";
 const INPUT = "input";
 const CHECKS_INPUT = "checks_input";
 
@@ -77,11 +80,12 @@ function positionAt(count: number, record: ResultRecord | undefined): LoopPositi
  * @param schema The one that its pause came with, where that was in this process
  */
 export function resumptionOf({ type, context }: State, schema: StandardSchema<unknown> | undefined): Resumption {
-  const given = context?.[INPUT];
   // Nobody came before the pause was over: there is nothing to check.
-  if (type === "Paused") return { given: undefined, input: undefined, unchecked: false, hidden: false };
+  if (type === "Paused" || context?.[BY_TIME] === true)
+    return { given: undefined, input: undefined, byTime: true, unchecked: false, hidden: false };
+  const given = context?.[INPUT];
   const unchecked = schema !== undefined || context?.[CHECKS_INPUT] === true;
-  return { given, input: unchecked ? undefined : given, unchecked, hidden: false };
+  return { given, input: unchecked ? undefined : given, byTime: false, unchecked, hidden: false };
 }
 
 /** What {@link carriedBy} needs of a task run. */
@@ -103,7 +107,8 @@ export function carriedBy(
   if (resumption) {
     context[RESUMED] = true;
     if (resumption.given !== undefined) context[INPUT] = resumption.given;
-    if (resumeSchema || resumption.unchecked) context[CHECKS_INPUT] = true;
+    if (resumption.byTime) context[BY_TIME] = true;
+    else if (resumeSchema || resumption.unchecked) context[CHECKS_INPUT] = true;
   }
   return loop?.record ? { context, result: loop.record } : { context };
 }

@@ -31,6 +31,7 @@ const crosses: Record<keyof ContextData, "once" | "each"> = {
   loopCount: "each",
   loopResult: "each",
   resumed: "each",
+  resumedByTime: "each",
   resumeInput: "each",
 };
 const namesOf = (when: "once" | "each") =>
