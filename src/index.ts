@@ -21,7 +21,14 @@ export {
   type Unmapped,
   unmapped,
 } from "./core/reference.js";
-export { type Resource, type ResourceCall, type ResourceOptions, resource, use } from "./core/resource.js";
+export {
+  type Resource,
+  type ResourceCall,
+  type ResourceOf,
+  type ResourceOptions,
+  resource,
+  use,
+} from "./core/resource.js";
 export type { Location, LocationNames, ResultOptions, SerializerName } from "./core/result-options.js";
 export {
   type AzureResultOptions,
