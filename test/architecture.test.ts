@@ -4,6 +4,7 @@ import { basename, join } from "node:path";
 import t, { type Test } from "tap";
 import ts from "typescript";
 import { errorCodes } from "../src/core/errors.js";
+import { knots } from "./helpers/knots.js";
 import {
   filesBelow,
   type ImportLine,
@@ -376,27 +377,5 @@ function findParts(file: SourceFile, look: (part: ts.Node) => string | undefined
     ts.forEachChild(part, visit);
   };
   visit(file.tree);
-  return found;
-}
-
-/** The groups of files that all reach one another, by Tarjan's algorithm. */
-function knots(graph: ReadonlyMap<string, readonly string[]>): string[] {
-  const index = new Map<string, number>();
-  const low = new Map<string, number>();
-  const stack: string[] = [];
-  const found: string[] = [];
-  const visit = (at: string): void => {
-    index.set(at, index.size);
-    low.set(at, index.get(at)!);
-    stack.push(at);
-    for (const next of graph.get(at) ?? []) {
-      if (!index.has(next)) visit(next);
-      if (stack.includes(next)) low.set(at, Math.min(low.get(at)!, low.get(next)!));
-    }
-    if (low.get(at) !== index.get(at)) return;
-    const knot = stack.splice(stack.indexOf(at));
-    if (knot.length > 1 || graph.get(at)?.includes(at)) found.push(knot.join(" ↔ "));
-  };
-  for (const path of graph.keys()) if (!index.has(path)) visit(path);
   return found;
 }
