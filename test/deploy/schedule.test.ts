@@ -105,6 +105,16 @@ for (const [title, schedule, parameter, message, saves] of refused) {
   });
 }
 
+t.test("a module that serves its flow at its top level can be deployed", async (t) => {
+  const cloud = listeningCloud({ projects: ["Sales"] });
+  const file = await project(t, 'schedules.cron("0 9 * * *")');
+  await writeFile(
+    file,
+    `${flowText('schedules.cron("0 9 * * *")')}\nawait report.serve();\nthrow new Error("served");\n`,
+  );
+  t.match(await deployModule(file, "Sales", { cloud }), [{ version: 1 }]);
+});
+
 t.test("loading a flow with a schedule loads none of the libraries that read schedules", async (t) => {
   const file = await project(t, 'schedules.cron("0 9 * * *", { timeZone: "Europe/Berlin" })');
   const program = `
