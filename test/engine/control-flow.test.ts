@@ -10,6 +10,7 @@ import { task } from "../../src/core/task.js";
 import { triggers } from "../../src/core/trigger.js";
 import { flow } from "../../src/flow.js";
 import { testFlow } from "../../src/testing/index.js";
+import { define, finish, knownAfter } from "./bed.js";
 
 const echo = task("echo", (value: unknown) => value);
 const numbers = task("numbers", (count: number) => Array.from({ length: count }, (_, index) => index));
@@ -336,4 +337,31 @@ t.test("the clean-up's trigger tells the set-up's state from the others'", async
       t.match(signal, { kind: "skip" });
     }
   }
+});
+
+t.test("a run that is taken up elsewhere sets its resource up again, and cleans that one up", async (t) => {
+  const lines: string[] = [];
+  let made = 0;
+  const folder = resource("folder", {
+    setup: () => {
+      made += 1;
+      return { number: made, close: () => made };
+    },
+    cleanup: ({ number }) => void lines.push(`closed ${number}`),
+  });
+  const work = task("work", ({ number, close }: { number: number; close(): number }) => {
+    lines.push(`work in ${number}`);
+    return close();
+  });
+  const definition = define(() => use(folder(), (each) => work(each)));
+  const first = await finish(definition);
+  t.same(lines.splice(0), ["work in 1", "closed 1"]);
+  const cutAt = first.recorder.reports.findIndex((each) => each.taskSlug === "work-1" && each.state.type === "Running");
+  const second = await finish(definition, { taskRuns: knownAfter(first.recorder.reports.slice(0, cutAt + 1)) });
+  t.same(lines.splice(0), ["work in 2", "closed 2"]);
+  t.equal(second.end.output, 2);
+  t.equal(first.results.values.size, 1, "the resource itself is never stored");
+  const third = await finish(definition, { taskRuns: knownAfter(first.recorder.reports), results: first.results });
+  t.same(lines, [], "nothing is left to do: no resource is made");
+  t.equal(third.end.state.type, "Success");
 });
