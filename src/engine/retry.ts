@@ -1,4 +1,3 @@
-import { toFailure } from "../codec/failure.js";
 import { isMillraceError } from "../core/errors.js";
 import { isFailed, makeState, type State } from "../core/state.js";
 import type { ErrorClass, TaskOptions } from "../core/task.js";
@@ -63,10 +62,11 @@ function isWorthRetry(thrown: unknown, { options, onBadQuestion }: RetryView): b
   }
 }
 
-/** A copy of ours, from another thread, keeps its name where its class is lost. */
+/** An error that was copied from another thread has lost its class, and kept its name. */
 function isInstance(thrown: unknown, wanted: ErrorClass): boolean {
   if (thrown instanceof wanted) return true;
-  return isMillraceError(thrown) && toFailure(thrown).name === wanted.name;
+  if (typeof thrown !== "object" || thrown === null || (thrown as Error).name !== wanted.name) return false;
+  return isMillraceError(thrown) || Object.getPrototypeOf(thrown) === Error.prototype;
 }
 
 /** How long to wait behind try number `runCount`, in milliseconds. @param random From 0 up to 1. */
