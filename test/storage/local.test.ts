@@ -10,8 +10,6 @@ import { aBundle, aManifest } from "../helpers/saved-flow.js";
 import { storageSuite } from "../suites/storage.js";
 
 const home = await temporaryHome(t);
-storageSuite(t, { type: "Local" });
-
 const { bytes, hash } = encodeSavedFlow(aManifest(), aBundle());
 
 t.test("a saved flow is found again with the same bytes", async (t) => {
@@ -86,3 +84,5 @@ t.test("storage of an unknown kind is refused", async (t) => {
   await t.rejects(openStorage({ type: "Floppy" }), { code: "STORAGE_FAILED", message: /"Floppy"/ });
   t.equal((await openStorage({ type: "Local" })).type, "Local");
 });
+
+storageSuite(t, { type: "Local" });
