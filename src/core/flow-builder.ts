@@ -8,6 +8,7 @@ import { type Gathering, MapScope } from "./map-scope.js";
 import type { ParameterOptions } from "./parameter.js";
 import { isReference, isUnmapped, makeReference, type Ref, type Reference } from "./reference.js";
 import type { SecretOptions } from "./secret.js";
+import { Slugs } from "./slugs.js";
 import type { TaskFunction, TaskOptions } from "./task.js";
 import { references } from "./template.js";
 
@@ -40,8 +41,7 @@ type TaskFields = Omit<FlowTask, "id" | "upstream" | "runAfter" | "resetOnResume
 /** Gathers the calls that a build function makes into tasks and edges. */
 export class FlowBuilder {
   readonly #tasks: MutableFlowTask[] = [];
-  readonly #bySlug = new Map<string, FlowTask>();
-  readonly #counters = new Map<string, number>();
+  readonly #slugs: Slugs;
   /** For each task, those that `.after()` named. */
   readonly #ordered = new Map<FlowTask, Set<FlowTask>>();
   readonly #secrets = new Map<string, Reference>();
@@ -59,6 +59,7 @@ export class FlowBuilder {
 
   constructor(name: string, options: FlowOptions, sourceFile: string | undefined) {
     this.#name = name;
+    this.#slugs = new Slugs(name);
     this.#options = options;
     this.#sourceFile = sourceFile;
     this.authorSide = {
@@ -93,7 +94,7 @@ export class FlowBuilder {
         );
       }
     });
-    const slug = this.#slug(name, options);
+    const slug = this.#slugs.next(name, options);
     return this.#add({
       ...rest,
       slug,
@@ -122,7 +123,7 @@ export class FlowBuilder {
     });
     const reference = this.#add({
       ...rest,
-      slug: this.#slug(name, options),
+      slug: this.#slugs.next(name, options),
       name,
       kind: "task",
       options,
@@ -189,7 +190,7 @@ export class FlowBuilder {
     }
     checkParameterOptions(name, options);
     checkDefault(name, options);
-    if (this.#bySlug.has(name)) {
+    if (this.#slugs.get(name)) {
       throw new MillraceError(
         "PARAMETER_DUPLICATE",
         `Flow "${this.#name}" has two parameters, or a parameter and a task, called "${name}".`,
@@ -219,7 +220,7 @@ export class FlowBuilder {
     const known = this.#secrets.get(name);
     if (known) return this.#sameSecret(known, options);
     const reference = this.#add({
-      slug: this.#slug(name, {}),
+      slug: this.#slugs.next(name, {}),
       name,
       kind: "secret",
       options: {},
@@ -287,7 +288,7 @@ export class FlowBuilder {
       }
     });
     this.#tasks.push(flowTask);
-    this.#bySlug.set(fields.slug, flowTask);
+    this.#slugs.take(flowTask);
     return makeReference(flowTask);
   }
 
@@ -311,27 +312,6 @@ export class FlowBuilder {
     downstream.upstream.push({ upstream, downstream, key: null, mapped, flattened: mapped && flattened });
   }
 
-  /** Name, sorted tags and a counter in order of definition, as Prefect has made slugs since 0.12.1. */
-  #slug(name: string, options: Readonly<TaskOptions>): string {
-    if (options.slug !== undefined) {
-      if (!this.#bySlug.has(options.slug)) return options.slug;
-      throw new MillraceError(
-        "FLOW_NAME_TAKEN",
-        `Flow "${this.#name}" has two tasks with the slug "${options.slug}".`,
-        {
-          hint: "Leave `slug` out, or give each its own with task.with({ slug }).",
-        },
-      );
-    }
-    const prefix = [name, ...[...(options.tags ?? [])].sort()].join("-");
-    for (;;) {
-      const next = (this.#counters.get(prefix) ?? 0) + 1;
-      this.#counters.set(prefix, next);
-      const slug = `${prefix}-${next}`;
-      if (!this.#bySlug.has(slug)) return slug;
-    }
-  }
-
   #own(reference: Reference): Reference {
     if (!isReference(reference)) {
       throw new MillraceError(
@@ -351,7 +331,7 @@ export class FlowBuilder {
         },
       );
     }
-    if (this.#bySlug.get(reference.flowTask.slug) === reference.flowTask) return reference;
+    if (this.#slugs.get(reference.flowTask.slug) === reference.flowTask) return reference;
     throw new MillraceError(
       "REFERENCE_FOREIGN",
       `Flow "${this.#name}" uses a reference to "${reference.flowTask.slug}" of another flow.`,
