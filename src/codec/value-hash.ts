@@ -20,6 +20,8 @@ const VERSION = "1";
 /** A text up to this length stands for itself: hashing it would cost more than copying it. */
 const MAX_PLAIN_TEXT = 256;
 
+const MAX_KEYS = 1_000;
+
 /** A primitive's text, or an object to be told. */
 type Part = string | { readonly object: object };
 
@@ -40,23 +42,70 @@ interface Shape {
 export function hashValue(value: unknown): string {
   surveyValue(value);
   if (typeof value !== "object" || value === null) return sha256(`${VERSION}:${textOfPrimitive(value)}`);
-  const walk: Walk = { texts: new Map(), open: new Set() };
-  const text = textOf(value, walk);
+  const text = textOf(value, { texts: new Map(), open: [], keys: new Map() });
   return sha256(`${VERSION}:${text ?? `circular:${hashCircular(value)}`}`);
 }
 
 interface Walk {
+  /** Of the objects whose text was shortened: the others cost less to tell again than to look up. */
   readonly texts: Map<object, string>;
-  /** The objects around the one at hand. */
-  readonly open: Set<object>;
+  /** The objects around the one at hand; seldom more than a few, and a Set that is filled and emptied leaves much garbage. */
+  readonly open: object[];
+  /** Rows of a table have the same keys. */
+  readonly keys: Map<string, string>;
 }
 
 /** Undefined when the object holds itself somewhere. */
 function textOf(object: object, walk: Walk): string | undefined {
   const known = walk.texts.get(object);
   if (known !== undefined) return known;
-  if (walk.open.has(object)) return undefined;
-  walk.open.add(object);
+  if (walk.open.includes(object)) return undefined;
+  walk.open.push(object);
+  const text = textOfWhole(object, walk);
+  walk.open.pop();
+  if (text === undefined || text.length <= MAX_PLAIN_TEXT) return text;
+  const short = `#${sha256(text)}`;
+  walk.texts.set(object, short);
+  return short;
+}
+
+/** Plain objects and lists, which most values are made of, are told without taking them apart: what comes out is the same. */
+function textOfWhole(object: object, walk: Walk): string | undefined {
+  if (Object.getPrototypeOf(object) === Object.prototype) return textOfFields(object as Record<string, unknown>, walk);
+  return Array.isArray(object) && isDense(object) ? textOfItems(object, walk) : textOfShape(object, walk);
+}
+
+function textOfFields(object: Readonly<Record<string, unknown>>, walk: Walk): string | undefined {
+  let text = "object(";
+  for (const key of sorted(Object.keys(object))) {
+    const value = textOfPart(object[key], walk);
+    if (value === undefined) return undefined;
+    let keyText = walk.keys.get(key);
+    if (keyText === undefined) {
+      keyText = JSON.stringify(key);
+      // An object of a million keys has each of them once.
+      if (walk.keys.size < MAX_KEYS) walk.keys.set(key, keyText);
+    }
+    text += `${keyText},${value},`;
+  }
+  return `${text})`;
+}
+
+function textOfItems(items: readonly unknown[], walk: Walk): string | undefined {
+  let text = "array(";
+  for (const item of items) {
+    const told = textOfPart(item, walk);
+    if (told === undefined) return undefined;
+    text += `${told},`;
+  }
+  return `${text})`;
+}
+
+function textOfPart(value: unknown, walk: Walk): string | undefined {
+  return typeof value === "object" && value !== null ? textOf(value, walk) : textOfPrimitive(value);
+}
+
+function textOfShape(object: object, walk: Walk): string | undefined {
   const shape = shapeOf(object);
   const groups: string[] = [];
   for (const group of shape.groups) {
@@ -68,18 +117,11 @@ function textOf(object: object, walk: Walk): string | undefined {
     }
     groups.push(groupText);
   }
-  walk.open.delete(object);
-  const text = shorten(join(shape, groups));
-  walk.texts.set(object, text);
-  return text;
+  return join(shape, groups);
 }
 
 function join({ kind, ordered }: Shape, groups: string[]): string {
   return `${kind}(${(ordered ? groups : groups.sort(byUnits)).join("")})`;
-}
-
-function shorten(text: string): string {
-  return text.length <= MAX_PLAIN_TEXT ? text : `#${sha256(text)}`;
 }
 
 /**
@@ -120,15 +162,18 @@ function shapeOf(object: object): Shape {
 }
 
 function fieldsOf(object: object, keys: string[]): Part[][] {
-  return keys.sort(byUnits).map((key) => [JSON.stringify(key), toPart((object as Record<string, unknown>)[key])]);
+  return sorted(keys).map((key) => [JSON.stringify(key), toPart((object as Record<string, unknown>)[key])]);
 }
 
 function shapeOfArray(array: readonly unknown[]): Shape {
-  // Holes have no key. In front of them come the items, by number, and behind all items what else was put on the array.
+  if (isDense(array)) return { kind: "array", ordered: true, groups: [array.map(toPart)] };
+  return { kind: `sparse array ${array.length}`, ordered: true, groups: fieldsOf(array, Object.keys(array)) };
+}
+
+/** No holes, and nothing put on it beside its items. A hole has no key; numbers come first among the keys, in order. */
+function isDense(array: readonly unknown[]): boolean {
   const keys = Object.keys(array);
-  if (keys.length === array.length && (keys.length === 0 || keys.at(-1) === String(array.length - 1)))
-    return { kind: "array", ordered: true, groups: [array.map(toPart)] };
-  return { kind: `sparse array ${array.length}`, ordered: true, groups: fieldsOf(array, keys) };
+  return keys.length === array.length && (keys.length === 0 || keys.at(-1) === String(array.length - 1));
 }
 
 function shapeOfBuiltIn(object: object): Shape | undefined {
@@ -185,6 +230,12 @@ function hashOfBytes({ buffer, byteOffset, byteLength }: ArrayBufferView): strin
 
 function sha256(text: string): string {
   return digest("sha256", text);
+}
+
+/** Mostly they are so already, or nearly. */
+function sorted(keys: string[]): string[] {
+  for (let at = 1; at < keys.length; at += 1) if (keys[at - 1]! > keys[at]!) return keys.sort(byUnits);
+  return keys;
 }
 
 /** Not by locale. */

@@ -2,6 +2,7 @@ import { MillraceError } from "./errors.js";
 import { isExecutor } from "./executor.js";
 import type { FlowOptions } from "./flow-definition.js";
 import { isJson } from "./json.js";
+import { checkLocation } from "./location.js";
 import type { ParameterOptions } from "./parameter.js";
 import type { SecretOptions } from "./secret.js";
 import type { TaskOptions } from "./task.js";
@@ -124,9 +125,10 @@ export function checkSecretOptions(name: string, options: SecretOptions<unknown>
   check(`Secret "${name}"`, options, secretChecks);
 }
 
-/** @throws TASK_OPTIONS_INVALID */
+/** @throws TASK_OPTIONS_INVALID, and RESULT_LOCATION_INVALID for a template with a name that there is not */
 export function checkTaskOptions(name: string, options: TaskOptions): void {
   check(`Task "${name}"`, options, taskChecks);
+  for (const template of [options.target, options.taskRunName]) if (template !== undefined) checkLocation(template);
 }
 
 /** @throws TASK_OPTIONS_INVALID */

@@ -16,7 +16,7 @@ export function placeOf(run: TaskRun, around: Surroundings, inputs: readonly unk
   };
 }
 
-/** A target is where the result goes, too; a parameter's value is for people to see, so it stays in the state. */
+/** A target is where the result goes, too. What a parameter was given is for people to see, and every run has it anyway: it goes where it goes by default. */
 function optionsOf({ plan }: TaskRun, { flow }: Surroundings): ResultOptions | undefined {
   if (plan.task.kind === "parameter") return undefined;
   const { result = flow.options.result, target } = plan.task.options;

@@ -1,5 +1,6 @@
 import t from "tap";
 import { results } from "../../src/core/results.js";
+import { task } from "../../src/core/task.js";
 
 t.test("a choice of place is plain data", async (t) => {
   t.same(results.local(), { kind: "local", serializer: "v8", place: {} });
@@ -46,4 +47,6 @@ for (const [name, make, message] of wrong) {
 
 t.test("a location with an unknown name is refused where it is written", async (t) => {
   t.throws(() => results.local({ location: "{flow}/x" }), { code: "RESULT_LOCATION_INVALID" });
+  t.throws(() => task("load", { target: "{flow}/x" }, () => 1), { code: "RESULT_LOCATION_INVALID" });
+  t.throws(() => task("load", { taskRunName: "{inputs}" }, () => 1), { code: "RESULT_LOCATION_INVALID" });
 });
