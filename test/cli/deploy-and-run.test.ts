@@ -17,7 +17,7 @@ const double = task("double", { retries: 1 }, (i: number) => {
   return 2 * i;
 });
 const sum = task("sum", (all: number[]) => all.reduce((a, b) => a + b, 0));
-export const maps = flow("maps", () => sum(double.map(list(parameter<number>("n", { default: 5 })))));`,
+export const maps = flow("maps", () => sum(double.map(list(parameter<number>("n", { default: 5, jsonSchema: { type: "integer", maximum: 100 } })))));`,
   "fails.ts": `import { flow, task } from "millrace";
 const fails = task("fails", () => { throw new Error("out of luck"); });
 export const unlucky = flow("unlucky", () => fails());`,
@@ -163,6 +163,21 @@ t.test("what the Cloud does not have is told before a run is asked for", async (
   t.match(await run("maps", "None"), {
     code: 1,
     stderr: /^PROJECT_NOT_FOUND: .*\n.*millrace deploy <file> --project "None" --create-project/,
+  });
+});
+
+t.test("parameters that do not fit are told before there is a run", async (t) => {
+  const run = (...pairs: string[]) =>
+    millrace(["run", "--name", "maps", "--project", "Demo", ...pairs.flatMap((pair) => ["--param", pair])], { home });
+  t.match(await run("n=many"), {
+    code: 1,
+    stderr:
+      'PARAMETER_INVALID: A parameter of flow "maps" is not valid: "n": must be integer, found "many".\n  See the schema of "n" in the flow.',
+  });
+  t.match(await run("n=101"), { code: 1, stderr: /"n": must be <= 100, found 101\./ });
+  t.match(await run("m=1"), {
+    code: 1,
+    stderr: 'PARAMETER_UNKNOWN: Flow "maps" has no parameter "m".\n  The flow declares "n".',
   });
 });
 
