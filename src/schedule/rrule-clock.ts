@@ -8,10 +8,12 @@ import { fromLocal, LAST_MS, momentOf } from "./zone.js";
 type RRuleClock = ScheduleClock & { kind: "rrule" };
 
 /**
- * So many periods may be looked at for one date. Measured: a rule by the second that never comes true stops after 0.4 s;
- * the 29th of February by days takes a hundredth of that.
+ * So many periods may be looked at for one date, by what a period costs. Measured: a rule by days, or by the second, that
+ * never comes true stops after 0.3 s, one by years after 0.4 s. Counted rules are gone through from their start: 50,000
+ * days are 19 times that the year's last day is a Sunday. Between dates the library jumps over hours, minutes and seconds.
  */
-const MAX_PERIODS = 2_000;
+const MAX_PERIODS: Record<string, number> = { SECONDLY: 2_000, MINUTELY: 2_000, HOURLY: 2_000, DAILY: 50_000 };
+const MAX_LONG_PERIODS = 10_000;
 /** So long may all dates of one search take: the net under rules that are allowed by the period and endless in sum. */
 const MAX_SEARCH_MS = 2_000;
 
@@ -48,7 +50,7 @@ function openRule({ start, parts }: IcalRule, text: string): RRuleTemporal {
     return new RRuleTemporal({
       rruleString: `DTSTART:${toLocalText(start.local)}\nRRULE:${parts}`,
       tzid: start.zone,
-      maxIterations: MAX_PERIODS,
+      maxIterations: MAX_PERIODS[/FREQ=(\w+)/.exec(parts)?.[1] ?? ""] ?? MAX_LONG_PERIODS,
     });
   } catch (cause) {
     throw invalid(text, cause instanceof Error ? cause.message : String(cause), cause);
