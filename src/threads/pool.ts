@@ -218,6 +218,7 @@ function isReply(answer: unknown): answer is FlowRunTaskReply {
   if (!Array.isArray(leftovers) || !leftovers.every((each) => typeof each === "string")) return false;
   if (typeof reply !== "object" || reply === null) return false;
   if (reply.outcome === "done") return isStateType(reply.state);
+  if (reply.outcome === "waiting") return reply.dueAt === null || typeof reply.dueAt === "string";
   return (
     (reply.outcome === "not started" || reply.outcome === "broken off") && typeof reply.failure?.message === "string"
   );
