@@ -4,6 +4,7 @@ import { measureBareLimits } from "./bare-limits.js";
 import { openBed } from "./bed.js";
 import { benchHost, benchLatency, benchRuns, benchTasks } from "./cloud.js";
 import { benchEngine } from "./engine.js";
+import { benchExecutors } from "./executors.js";
 import { benchSchedules } from "./schedules.js";
 import { micros, printTable } from "./table.js";
 
@@ -28,6 +29,8 @@ printTable({
 });
 
 printTable(benchSchedules());
+
+printTable(await benchExecutors(bare, quick));
 
 const bed = await openBed();
 try {

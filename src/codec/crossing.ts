@@ -8,16 +8,17 @@ import { surveyValue } from "./value-survey.js";
  * stores it, and hashing is a third of the cost. (Structured clone alone would make a Buffer a bare Uint8Array and strip
  * Errors of name and code.)
  */
-export interface Crossing {
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly hasErrors: boolean;
-}
+export type Crossing =
+  | { readonly bytes: Uint8Array<ArrayBuffer>; readonly hasErrors: boolean }
+  /** A primitive, or arguments that are all primitives: cheaper as they are. */
+  | { readonly plain: unknown };
 
 /**
  * @param subject What the value is, at the beginning of a sentence: `The arguments of task "add"`.
  * @throws VALUE_NOT_SERIALIZABLE naming the path inside the value
  */
 export function packValue(value: unknown, subject: string): Crossing {
+  if (isPrimitive(value)) return { plain: value };
   try {
     const { hasErrors } = surveyValue(value);
     const bytes = serialize(hasErrors ? takeErrorsOut(value) : value) as Uint8Array<ArrayBuffer>;
@@ -36,9 +37,23 @@ export function packValue(value: unknown, subject: string): Crossing {
   }
 }
 
-export function unpackValue({ bytes, hasErrors }: Crossing): unknown {
-  const value: unknown = deserialize(bytes);
-  return hasErrors ? putErrorsBack(value as Swapped) : value;
+/** A call's arguments. @throws VALUE_NOT_SERIALIZABLE */
+export function packArguments(args: readonly unknown[], taskName: string): Crossing {
+  return args.every(isPrimitive) ? { plain: args } : packValue(args, `The arguments of task "${taskName}"`);
+}
+
+export function unpackValue(crossing: Crossing): unknown {
+  if ("plain" in crossing) return crossing.plain;
+  const value: unknown = deserialize(crossing.bytes);
+  return crossing.hasErrors ? putErrorsBack(value as Swapped) : value;
+}
+
+export function isCrossing(sent: object): sent is Crossing {
+  return "plain" in sent || "bytes" in sent;
+}
+
+function isPrimitive(value: unknown): boolean {
+  return value === null || !["object", "function", "symbol"].includes(typeof value);
 }
 
 /** From this size on the bytes are handed over in place of being copied, which for less costs more than it saves. */
@@ -47,7 +62,10 @@ const TRANSFER_BYTES = 65_536;
 /** What of crossings is to be transferred. */
 export function transferOf(crossings: readonly (Crossing | null)[]): ArrayBuffer[] {
   return crossings.flatMap((each) =>
-    each && each.bytes.byteLength >= TRANSFER_BYTES && each.bytes.byteLength === each.bytes.buffer.byteLength
+    each &&
+    "bytes" in each &&
+    each.bytes.byteLength >= TRANSFER_BYTES &&
+    each.bytes.byteLength === each.bytes.buffer.byteLength
       ? [each.bytes.buffer]
       : [],
   );

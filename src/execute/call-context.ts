@@ -1,16 +1,16 @@
-import { type Crossing, packValue, unpackValue } from "../codec/crossing.js";
+import { type Crossing, isCrossing, packValue, unpackValue } from "../codec/crossing.js";
 import { type FailureRecord, fromFailure, toFailure } from "../codec/failure.js";
 import type { Logger, LogLevel, TaskContext } from "../core/context.js";
 import { makeLogger } from "../engine/logger.js";
 import { TaskSignal } from "../engine/task-signal.js";
-import type { RunFacts } from "../threads/task-messages.js";
+import type { CallFacts, RunFacts } from "../threads/task-messages.js";
 
 /** What of a context is no data, or crosses by a way of its own. */
 type Apart = "logger" | "signal" | "parameters" | "secret";
 type ContextData = Omit<TaskContext, Apart>;
 
 /** Each field that crosses: with the first call on a thread, or with each. One that is missing here does not compile. */
-const crosses: Record<keyof ContextData, "once" | "each"> = {
+const crosses: Record<Exclude<keyof ContextData, "loopResult" | "resumeInput">, "once" | "each"> = {
   flowName: "once",
   flowRunId: "once",
   flowRunName: "once",
@@ -29,10 +29,8 @@ const crosses: Record<keyof ContextData, "once" | "each"> = {
   mapIndex: "each",
   runCount: "each",
   loopCount: "each",
-  loopResult: "each",
   resumed: "each",
   resumedByTime: "each",
-  resumeInput: "each",
 };
 const namesOf = (when: "once" | "each") =>
   Object.entries(crosses).flatMap(([name, at]) => (at === when ? [name as keyof ContextData] : []));
@@ -41,17 +39,22 @@ const ofCall = namesOf("each");
 
 /** What all calls of a run share, in the thread of the flow run. */
 export function packRunFacts(context: TaskContext): RunFacts {
-  return { context: pack(context, ofRun), parameters: packParameters(context.parameters) };
+  return { fields: pick(context, ofRun), parameters: packParameters(context.parameters) };
 }
 
 /** @throws VALUE_NOT_SERIALIZABLE, for what a loop or a resumption handed on */
-export function packCallContext(context: TaskContext): Crossing {
-  return pack(context, ofCall);
+export function packCallFacts(context: TaskContext): CallFacts {
+  return {
+    fields: pick(context, ofCall),
+    loopResult: packValue(context.loopResult, `The loop's value in task "${context.taskName}"`),
+    resumeInput: packValue(context.resumeInput, `What task "${context.taskName}" was resumed with`),
+  };
 }
 
-function pack(context: TaskContext, names: readonly (keyof ContextData)[]): Crossing {
-  const data = Object.fromEntries(names.map((name) => [name, context[name]]));
-  return packValue(data, `The context of task "${context.taskName}"`);
+function pick(context: TaskContext, names: readonly (keyof ContextData)[]): Record<string, unknown> {
+  const fields: Record<string, unknown> = {};
+  for (const name of names) fields[name] = context[name];
+  return fields;
 }
 
 function packParameters(parameters: TaskContext["parameters"]): Crossing | FailureRecord {
@@ -65,17 +68,17 @@ function packParameters(parameters: TaskContext["parameters"]): Crossing | Failu
 
 /** What all calls of a run share, in the thread of a task. */
 export interface SharedContext {
-  readonly fields: Readonly<Partial<ContextData>>;
+  readonly fields: Readonly<Record<string, unknown>>;
   /** @throws VALUE_NOT_SERIALIZABLE when they could not cross */
   readonly parameters: () => Readonly<Record<string, unknown>>;
 }
 
-export function unpackRunFacts({ context, parameters }: RunFacts): SharedContext {
+export function unpackRunFacts({ fields, parameters }: RunFacts): SharedContext {
   let read: Readonly<Record<string, unknown>> | undefined;
   return {
-    fields: unpackValue(context) as Partial<ContextData>,
+    fields,
     parameters() {
-      if (!("bytes" in parameters)) throw fromFailure(parameters);
+      if (!isCrossing(parameters)) throw fromFailure(parameters);
       read ??= Object.freeze(unpackValue(parameters) as Record<string, unknown>);
       return read;
     },
@@ -91,10 +94,11 @@ export interface ContextLinks {
 /** A call's context again, in the thread of the task. */
 export function callContext(
   shared: SharedContext,
-  data: Crossing,
+  { fields: own, loopResult, resumeInput }: CallFacts,
   links: ContextLinks,
 ): { context: TaskContext; signal: TaskSignal } {
-  const fields = { ...shared.fields, ...(unpackValue(data) as Partial<ContextData>) } as ContextData;
+  const values = { loopResult: unpackValue(loopResult), resumeInput: unpackValue(resumeInput) };
+  const fields = { ...shared.fields, ...own, ...values } as unknown as ContextData;
   const signal = new TaskSignal();
   let logger: Logger | undefined;
   const apart: Pick<TaskContext, Apart> = {

@@ -38,13 +38,13 @@ export async function openTaskCaller(code: FlowCode, port: MessagePort): Promise
   const asking = askPort(port);
   let shared: SharedContext = { fields: {}, parameters: () => ({}) };
   return {
-    async call({ callId, taskSlug, args, context: data, run }) {
+    async call({ callId, taskSlug, args, facts, run }) {
       if (run) shared = unpackRunFacts(run);
       const task = tasks.get(taskSlug);
       if (!task?.fn) return { kind: "threw", failure: toFailure(noSuchTask(taskSlug)), retryOn: -1 };
       const { fn } = task;
       const links = asking.begin(callId, (reason) => signal.abort(reason));
-      const { context, signal } = callContext(shared, data, links);
+      const { context, signal } = callContext(shared, facts, links);
       return toOutcome(() => {
         const logPrints = task.options.logPrints === true;
         return callHere({ fn, args: unpackValue(args) as unknown[], context, logPrints });

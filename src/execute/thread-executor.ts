@@ -1,13 +1,13 @@
 import { availableParallelism } from "node:os";
 import { fromOutcome } from "../codec/call-outcome.js";
-import { packValue } from "../codec/crossing.js";
+import { packArguments } from "../codec/crossing.js";
 import type { Executor, TaskCall } from "../core/executor.js";
 import type { FlowDefinition, FlowTask } from "../core/flow-definition.js";
 import { inlineExecutor } from "../engine/executors.js";
 import type { FlowCode } from "../threads/task-messages.js";
 import { TaskPool } from "../threads/task-pool.js";
 import type { TaskThread } from "../threads/task-thread.js";
-import { packCallContext, packRunFacts } from "./call-context.js";
+import { packCallFacts, packRunFacts } from "./call-context.js";
 import { calledTask } from "./call-task.js";
 
 /** Time enough for the largest bundle on a busy machine; a module that takes longer is waiting for something. */
@@ -54,8 +54,8 @@ function staysHere(task: FlowTask | undefined): boolean {
 async function callThere(pool: TaskPool, task: FlowTask, { args, context, hardStop }: TaskCall): Promise<unknown> {
   const request = (thread: TaskThread) => ({
     taskSlug: task.slug,
-    args: packValue(args, `The arguments of task "${task.name}"`),
-    context: packCallContext(context),
+    args: packArguments(args, task.name),
+    facts: packCallFacts(context),
     run: thread.used ? null : packRunFacts(context),
   });
   const { taskName, logger, signal } = context;

@@ -30,15 +30,21 @@ export interface CallRequest {
   callId: number;
   taskSlug: string;
   args: Crossing;
-  /** What of the task's context is data, and differs from call to call. */
-  context: Crossing;
+  facts: CallFacts;
   /** With the first call on a thread. */
   run: RunFacts | null;
 }
 
+/** What of a task's context is data, and differs from call to call. */
+export interface CallFacts {
+  fields: Record<string, unknown>;
+  loopResult: Crossing;
+  resumeInput: Crossing;
+}
+
 /** What all calls of a flow run share. */
 export interface RunFacts {
-  context: Crossing;
+  fields: Record<string, unknown>;
   /** Or why they cannot cross, for who asks for them. */
   parameters: Crossing | FailureRecord;
 }

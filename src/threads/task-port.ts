@@ -1,5 +1,5 @@
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
-import { type Crossing, packValue, unpackValue } from "../codec/crossing.js";
+import { type Crossing, isCrossing, packValue, unpackValue } from "../codec/crossing.js";
 import { type FailureRecord, fromFailure, toFailure } from "../codec/failure.js";
 import type { Logger, LogLevel } from "../core/context.js";
 import type { FromTaskThread, ToTaskThread } from "./task-messages.js";
@@ -102,7 +102,7 @@ export function askPort(port: MessagePort): AskingPort {
           waiting.set(askId, resolve);
           send({ about: "secret", callId, askId, name: String(name) });
           const answer = await promise;
-          if ("bytes" in answer) return unpackValue(answer);
+          if (isCrossing(answer)) return unpackValue(answer);
           throw fromFailure(answer);
         },
       };

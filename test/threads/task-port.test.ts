@@ -69,7 +69,7 @@ t.test("a secret is answered, or why there is none", async (t) => {
   port.postMessage({ about: "secret", callId: 1, askId: 2, name: "function" });
   await eventually(() => answers.length === 2);
   t.match(answers, [
-    { about: "answer", askId: 1, answer: { hasErrors: false } },
+    { about: "answer", askId: 1, answer: { plain: "value" } },
     { about: "answer", askId: 2, answer: { code: "VALUE_NOT_SERIALIZABLE" } },
   ]);
 });
