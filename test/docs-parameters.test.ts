@@ -1,0 +1,86 @@
+import { readFile, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import t from "tap";
+import ts from "typescript";
+import type { LogLine } from "../src/core/context.js";
+import type { Flow } from "../src/flow.js";
+import type { FlowRun } from "../src/run-flow.js";
+import { transform } from "./helpers/compile.js";
+import { userProject } from "./helpers/fixture.js";
+import { repositoryFolder } from "./helpers/source-tree.js";
+
+/** A page's examples as one module of a user's: what a block declares, the next ones use. */
+async function examplesOf(t: Parameters<typeof userProject>[0], page: string): Promise<string> {
+  const text = await readFile(join(repositoryFolder, "docs", page), "utf8");
+  const source = [...text.matchAll(/^```ts\n(.*?)^```/gms)].map((match) => match[1]!).join("\n");
+  const folder = await userProject(t, { "examples.ts": source });
+  await symlink(join(repositoryFolder, "node_modules", "zod"), join(folder, "node_modules", "zod"));
+  // Both are ambient in a user's project: Node's types, for `console`.
+  await symlink(join(repositoryFolder, "node_modules", "@types"), join(folder, "node_modules", "@types"));
+  await writeFile(join(folder, "examples.mjs"), (await transform(source, "examples.ts")).code);
+  return folder;
+}
+
+for (const page of ["parameters-and-secrets.md", "task-context.md"]) {
+  t.test(`the examples of ${page} compile as a user's module, with all checks on`, async (t) => {
+    const folder = await examplesOf(t, page);
+    const program = ts.createProgram([join(folder, "examples.ts")], {
+      strict: true,
+      noEmit: true,
+      target: ts.ScriptTarget.ES2023,
+      module: ts.ModuleKind.NodeNext,
+      moduleResolution: ts.ModuleResolutionKind.NodeNext,
+      skipLibCheck: true,
+      types: ["node"],
+    });
+    t.same(
+      ts.getPreEmitDiagnostics(program).map((each) => ts.flattenDiagnosticMessageText(each.messageText, "\n")),
+      [],
+    );
+  });
+}
+
+t.test("parameters and secrets do what their page says", async (t) => {
+  const folder = await examplesOf(t, "parameters-and-secrets.md");
+  const examples = (await import(join(folder, "examples.mjs"))) as Record<string, Flow> & {
+    tryLoad(): Promise<FlowRun>;
+  };
+  const logs: LogLine[] = [];
+  const run = (name: string, parameters: Record<string, unknown> = {}, secrets: Record<string, unknown> = {}) =>
+    examples[name]!.run(parameters, { secrets, log: (line) => logs.push(line) });
+  t.equal((await run("greeting", { name: "Ada" })).output, "Hello, Ada!");
+  t.match((await run("greeting")).state, { type: "Failed", context: { error: { code: "PARAMETER_MISSING" } } });
+  t.equal((await run("invoice", { lines: [{ name: "a", price: 2 }] })).output, "2026: 2");
+  t.match(
+    (
+      await run("invoice", {
+        lines: [
+          { name: "a", price: 2 },
+          { name: "b", price: "4" },
+        ],
+      })
+    ).state,
+    {
+      type: "Failed",
+      message: /A parameter of flow "invoice" is not valid: "lines" at \[1\]\.price: .*, found "4"/,
+    },
+  );
+  t.equal((await run("halves", { n: 4 })).output, 2);
+  t.equal((await run("load", {}, { API_TOKEN: "tok-1234" })).output, "orders for a token of 8");
+  t.equal(logs.at(-1)?.message, "asking for orders with ***");
+});
+
+t.test("the context tells what its page says, and prints are heard", async (t) => {
+  const folder = await examplesOf(t, "task-context.md");
+  const examples = (await import(join(folder, "examples.mjs"))) as Record<string, Flow>;
+  const logs: LogLine[] = [];
+  const run = (name: string) =>
+    examples[name]!.run({}, { scheduledStartAt: "2026-11-23T10:00:00Z", log: (line) => logs.push(line) });
+  t.same((await run("described")).output, [
+    "describe run[0] [nightly] try 1, local",
+    "describe run[1] [nightly] try 1, local",
+  ]);
+  t.match(logs, [{ message: "run for 2026-11-23" }, {}]);
+  t.equal((await run("talks")).output, "done");
+  t.match(logs.at(-1), { level: "INFO", message: "row { id: 7 }", name: "millrace.chatty" });
+});
