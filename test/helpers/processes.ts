@@ -30,14 +30,16 @@ export interface AgentProcess {
 export async function startAgentProcess(
   t: Teardown,
   options: { url: string; token: string; labels: readonly string[]; leaseMs: number; threads?: number },
+  env: NodeJS.ProcessEnv = {},
 ): Promise<AgentProcess> {
-  const child = start(t, "agent-process.js", options);
+  const child = start(t, "agent-process.js", options, env);
   await firstMessage(child);
   return { pid: child.pid!, kill: () => kill(child) };
 }
 
-function start(t: Teardown, file: string, options: unknown): ChildProcess {
-  const child = fork(fileURLToPath(new URL(`./${file}`, import.meta.url)), [JSON.stringify(options)]);
+function start(t: Teardown, file: string, options: unknown, env: NodeJS.ProcessEnv = {}): ChildProcess {
+  const path = fileURLToPath(new URL(`./${file}`, import.meta.url));
+  const child = fork(path, [JSON.stringify(options)], { env: { ...process.env, ...env } });
   t.teardown(() => kill(child));
   return child;
 }
