@@ -1,14 +1,16 @@
 import t from "tap";
 import * as v from "valibot";
 import { z } from "zod";
+import { cacheValidators } from "../../src/core/cache-validator.js";
 import { taskContext } from "../../src/core/context.js";
 import { MillraceError } from "../../src/core/errors.js";
 import { toFlowSpec } from "../../src/core/flow-spec.js";
 import { unmapped } from "../../src/core/reference.js";
 import { secret } from "../../src/core/secret.js";
+import type { State } from "../../src/core/state.js";
 import { task } from "../../src/core/task.js";
-import type { SecretSource } from "../../src/engine/ports.js";
-import { define, finish, knownAfter } from "./bed.js";
+import type { CacheIndex, SecretSource } from "../../src/engine/ports.js";
+import { define, finish, knownAfter, MemoryResults } from "./bed.js";
 
 /** Counts what is read; the names that it does not know are not there. */
 function source(values: Record<string, unknown>): SecretSource & { reads: string[] } {
@@ -113,6 +115,41 @@ t.test("children of a mapped task share one reading, and a secret that is a list
   });
   t.same(end.output, ["host-a:abcd", "host-b:abcd"]);
   t.same(secrets.reads.sort(), ["HOSTS", "TOKEN"]);
+});
+
+t.test("neither the name nor the place of a result can be made of a secret", async (t) => {
+  const secrets = source({ TOKEN: "abcdef", LIST: ["list-item"] });
+  const named = upper.with({ taskRunName: (names) => `run ${JSON.stringify(names.inputs)}` });
+  const { recorder } = await finish(() => [named(secret<string>("TOKEN")), named.map(secret<string[]>("LIST"))], {
+    secrets,
+  });
+  const told = JSON.stringify(recorder.reports);
+  t.match(told, "TOKEN");
+  for (const value of ["abcdef", "list-item"]) t.notOk(told.includes(value), value);
+  const placed = upper.with({ target: "{inputs.0}.json" });
+  const end = await finish(() => placed(secret<string>("TOKEN")), { secrets });
+  t.match(end.recorder.of("upper-1").at(-1)?.state, {
+    type: "Failed",
+    message: /names "inputs\.0", which is no text/,
+  });
+});
+
+t.test("a cache looks at the other arguments alone", async (t) => {
+  const both = task(
+    "both",
+    { cacheForMs: 60_000, cacheValidator: cacheValidators.allInputs },
+    (token: string, n: number) => [token.length, n],
+  );
+  const flow = define(() => both(secret<string>("TOKEN"), 3));
+  const cached: State[] = [];
+  const caches: CacheIndex = { candidates: async () => [...cached], add: (_, state) => void cached.push(state) };
+  const results = new MemoryResults();
+  const first = await finish(flow, { secrets: source({ TOKEN: "abcdef" }), ports: { caches }, results });
+  t.same(first.end.output, [6, 3]);
+  t.same(Object.keys(cached[0]?.inputHashes ?? {}), ["1"]);
+  t.notMatch(JSON.stringify(cached), /abcdef/);
+  const second = await finish(flow, { secrets: source({ TOKEN: "a new value" }), ports: { caches }, results });
+  t.same(second.end.output, [6, 3], "a new value of the secret is no new input");
 });
 
 t.test("a secret that is not there fails the task that takes it, with the code", async (t) => {
