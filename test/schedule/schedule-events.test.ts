@@ -286,6 +286,29 @@ t.test("the search goes on where it stopped: events after the n-th are the rest"
   );
 });
 
+t.test(
+  "rules by hours and less give the same dates together as one by one, over days on which clocks change",
+  async (t) => {
+    const rules = [
+      "FREQ=HOURLY",
+      "FREQ=HOURLY;INTERVAL=5;BYMINUTE=0,30",
+      "FREQ=MINUTELY;INTERVAL=45",
+      "FREQ=HOURLY;BYHOUR=1,2,3",
+    ];
+    for (const timeZone of zones)
+      for (const rule of rules) {
+        const schedule = schedules.rrule(rule, { timeZone });
+        for (const from of ["2026-03-07T20:00", "2026-04-04T08:00", "2026-10-24T20:00"]) {
+          const together = scheduleEvents(schedule, { after: from, limit: 40 }).map(({ startAt }) => startAt);
+          const single: string[] = [];
+          for (let after = from; single.length < 40; after = single.at(-1)!)
+            single.push(scheduleEvents(schedule, { after, limit: 1 })[0]!.startAt);
+          t.same(together, single, `${rule} in ${timeZone}`);
+        }
+      }
+  },
+);
+
 t.test("merging is sorting the parts and dropping what is twice", async () => {
   fc.assert(
     fc.property(fc.array(clock, { minLength: 1, maxLength: 4 }), moment, (clocks, after) => {
