@@ -1,6 +1,7 @@
 import t, { type Test } from "tap";
 import { threadEnv } from "../../src/agent/thread-env.js";
 import { saveModule } from "../../src/deploy/save.js";
+import { executeFlowRun } from "../../src/execute/execute-flow-run.js";
 import type { RunRequest } from "../../src/threads/messages.js";
 import { ThreadPool } from "../../src/threads/pool.js";
 import { fixture } from "../helpers/fixture.js";
@@ -59,6 +60,12 @@ async function runTwice(t: Test, flowName: string, state: string): Promise<Recor
 
 t.test("under an agent tasks are spread over threads of their own", async (t) => {
   const host = await runTwice(t, "squares", "Success");
+  t.same(host.logs, ["204 on 2 threads"]);
+});
+
+t.test("and so they are when the flow runs inline, on the agent's main thread", async (t) => {
+  const host = new RecordingHost();
+  t.same(await executeFlowRun(requestFor("squares"), host), { outcome: "done", state: "Success" });
   t.same(host.logs, ["204 on 2 threads"]);
 });
 
