@@ -53,6 +53,8 @@ export async function callFunction(run: TaskRun, args: readonly unknown[], aroun
   if (executor.ready) {
     const ready = await settle(() => executor.ready?.(run.plan.task.slug));
     if (ready.kind !== "returned") return ready;
+    // Told to stop while it waited for its place: nothing begins any more, and the executor is closed soon.
+    if (around.stop.aborted) return { kind: "threw", error: around.stop.reason };
   }
   if (timeoutMs === undefined) return settle(() => executor.call(call));
   return settleInTime(

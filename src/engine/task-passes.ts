@@ -77,8 +77,12 @@ export class TaskPasses {
       if (isPaused(state) || isResumed(state)) run.resumption = resumptionOf(state, run.resumeSchema);
     }
     if (run.isParent && state?.type === "Mapped") {
-      this.#resumeMapped(run, state);
-      return;
+      if (state.mapCount !== undefined) {
+        this.#resumeMapped(run, state.mapCount);
+        return;
+      }
+      // Set by someone who did not count: it is mapped anew, and the Cloud's state stands.
+      run.unreported = true;
     }
     // Of a flattened list the values say which upstream a child stands under: they come before the gates.
     if (run.parent && run.plan.flattens && this.#load(run, widthSources(run, this.#around.tasks))) return;
@@ -100,8 +104,8 @@ export class TaskPasses {
   }
 
   /** An earlier agent had mapped the task: only the children that it did not finish are left. */
-  #resumeMapped(run: TaskRun, { mapCount = 0 }: State): void {
-    makeChildren(run, mapCount, this.#around.tasks, this.#parts.known);
+  #resumeMapped(run: TaskRun, width: number): void {
+    makeChildren(run, width, this.#around.tasks, this.#parts.known);
     this.#parts.queue.release(run);
     this.#parts.progress.finished(run);
   }

@@ -150,3 +150,10 @@ t.test("a parent whose upstream failed before it could be mapped over has no chi
   t.match(recorder.of("inc-1"), [{ state: { type: "Failed", message: "No upstream states can be mapped over." } }]);
   t.same(recorder.of("inc-1[0]"), []);
 });
+
+t.test("a Mapped state that does not say how many children it has is counted anew", async (t) => {
+  const list = task("list", () => [1, 2]);
+  const { end, recorder } = await finish(() => inc.map(list()), { taskRuns: [known("inc-1", "Mapped")] });
+  t.same(end.output, [2, 3]);
+  t.same(recorder.of("inc-1"), []);
+});

@@ -125,3 +125,24 @@ t.test("the time is measured from when the executor is ready", async (t) => {
   await clock.advance(60_000);
   t.equal((await outcome).output, 1);
 });
+
+t.test("a task that waits for its place does not begin once its run is cancelled", async (t) => {
+  const place = Promise.withResolvers<void>();
+  let calls = 0;
+  const executor: Executor = {
+    limit: Number.POSITIVE_INFINITY,
+    ready: () => place.promise,
+    call: () => {
+      calls += 1;
+    },
+    close: async () => {},
+  };
+  const { stop, outcome, recorder } = start(() => task("works", () => 1)(), { ports: { executor } });
+  while (recorder.of("works-1").length === 0) await settled();
+  await settled();
+  stop.abort();
+  place.resolve();
+  t.equal((await outcome).state.type, "Cancelled");
+  t.equal(calls, 0);
+  t.equal(recorder.of("works-1").at(-1)?.state.type, "Cancelled");
+});
