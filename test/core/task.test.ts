@@ -90,7 +90,8 @@ t.test("options of a flow are checked as those of a task", async (t) => {
     [{ external: "sharp" }, /`external`/],
     [{ freshThread: 1 }, /`freshThread`/],
     [{ description: 4 }, /`description`/],
-    [{ schedule: "* * * * *" }, /Flow "x" has no option `schedule`/],
+    [{ schedule: "* * * * *" }, /`schedule` must be one of `schedules`/],
+    [{ cadence: "daily" }, /Flow "x" has no option `cadence`/],
   ];
   const one = task("one", () => 1);
   for (const [options, message] of cases) {
