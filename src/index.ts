@@ -1,3 +1,4 @@
+export type { OnPause } from "./ask-approval.js";
 export { applyMap, type ItemOf, type Mapped, type MapSource } from "./core/apply-map.js";
 export { type ApprovalOptions, approval } from "./core/approval.js";
 export type { Branched } from "./core/branches.js";
@@ -73,6 +74,7 @@ export { type Bounds, type Trigger, type TriggerFacts, triggers } from "./core/t
 export { withTags } from "./core/with-tags.js";
 export type { Deployment, DeployOptions } from "./deploy-flow.js";
 export { clearCaches } from "./engine/memory-results.js";
+export type { Approval, PausedTaskRun } from "./engine/ports.js";
 export { type Flow, flow } from "./flow.js";
 export { loadFlow } from "./load-flow.js";
 export type { RunAgentOptions } from "./run-agent.js";
