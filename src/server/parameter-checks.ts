@@ -34,7 +34,7 @@ export class ParameterChecks {
    */
   async resolve(reads: Reads, flow: FlowToRun, given: unknown): Promise<Record<string, unknown>> {
     const supplied = asObject(given);
-    const known = this.#flows.get(flow.id) ?? (await read(reads, flow));
+    const known = this.#flows.get(flow.id) ?? (await this.#read(reads, flow));
     this.#remember(flow.id, known);
     const { declared, isOurs } = known;
     const names = declared.map((each) => each.name);
@@ -71,13 +71,34 @@ export class ParameterChecks {
       try {
         issues.push(...check(value).map((issue) => ({ parameter: name, ...issue })));
       } catch (error) {
-        // The engine asks the author's own schema later. This one is not asked again: what it costs stays bounded.
+        // This one is not asked again: what it costs stays bounded.
         checks.delete(name);
-        const message = `The check of parameter "${name}" of flow "${flow.name}" (${flow.id}) was given up, and is not made again.`;
-        this.#log({ level: "error", message, error });
+        this.#giveUp(flow, name, error);
       }
     }
     if (issues.length > 0) throw parametersInvalid(flow.name, issues);
+  }
+
+  async #read(reads: Reads, flow: FlowToRun): Promise<FlowParameters> {
+    const declared = JSON.parse(flow.parameters) as SerializedParameter[];
+    const serialized = JSON.parse((await serializedFlowOf(reads, flow.id)) ?? "null") as { millrace?: unknown } | null;
+    const checks = new Map<string, CheckValue>();
+    for (const { name, json_schema: schema } of declared) {
+      if (schema === undefined || schema === null) continue;
+      try {
+        checks.set(name, compileSchema(name, schema));
+      } catch (error) {
+        // It was compiled when the flow was registered, by another version or on a machine with more time.
+        this.#giveUp(flow, name, error);
+      }
+    }
+    return { declared, isOurs: serialized?.millrace !== undefined, checks };
+  }
+
+  /** The engine asks the author's own schema when the run starts. */
+  #giveUp(flow: FlowToRun, name: string, error: unknown): void {
+    const message = `The check of parameter "${name}" of flow "${flow.name}" (${flow.id}) was given up, and is not made again.`;
+    this.#log({ level: "error", message, error });
   }
 }
 
@@ -101,16 +122,6 @@ function schemasTooLarge(name: string): MillraceError {
     `The JSON Schema of parameter "${name}" cannot be used: with it those of the flow have more than ${MAX_FLOW_SCHEMA_CHARS} characters.`,
     { hint: "Give smaller ones with the parameters' option `jsonSchema`; {} takes anything." },
   );
-}
-
-async function read(reads: Reads, flow: FlowToRun): Promise<FlowParameters> {
-  const declared = JSON.parse(flow.parameters) as SerializedParameter[];
-  const serialized = JSON.parse((await serializedFlowOf(reads, flow.id)) ?? "null") as { millrace?: unknown } | null;
-  const checks = new Map<string, CheckValue>();
-  for (const { name, json_schema: schema } of declared) {
-    if (schema !== undefined && schema !== null) checks.set(name, compileSchema(name, schema));
-  }
-  return { declared, isOurs: serialized?.millrace !== undefined, checks };
 }
 
 /** To Prefect's clients in Prefect's words. */

@@ -97,7 +97,14 @@ t.test("a flow comes back as it was registered; the same key makes no new versio
 });
 
 t.test("a run is asked for, claimed, reported and seen", async (t) => {
-  const { flowId, flowGroupId } = await deployed("Runs");
+  const projectId = await cloud.createProject("Runs");
+  const day = { name: "day", required: true, default: null, description: null, jsonSchema: { type: "string" } };
+  const { flowId, flowGroupId } = await cloud.createFlow(newFlow(projectId, { spec: { ...spec, parameters: [day] } }));
+  await t.rejects(cloud.createFlowRun({ flowId, parameters: { day: 1 } }), {
+    code: "PARAMETER_INVALID",
+    message: /"day": must be string, found 1/,
+    details: [{ parameter: "day", path: "" }],
+  });
   const agentId = await cloud.registerAgent({ type: "LocalAgent", name: "a", labels: ["host"] });
   const run = { flowId, parameters: { day: "today" }, name: "first-run", idempotencyKey: "once" };
   const flowRunId = await cloud.createFlowRun(run);
