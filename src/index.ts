@@ -10,7 +10,7 @@ export { type ExecutorOptions, executors } from "./core/executor.js";
 export type { Build, BuildFlow } from "./core/flow-builder.js";
 export type { FlowDefinition, FlowOptions } from "./core/flow-definition.js";
 export { AzureBlob, GCS, Local, S3, type StorageOptions } from "./core/flow-storage.js";
-export { type ParameterOptions, parameter, type StandardSchema } from "./core/parameter.js";
+export { type JsonSchema, type ParameterOptions, parameter, type StandardSchema } from "./core/parameter.js";
 export { type Picked, type PickKey, pick } from "./core/pick.js";
 export {
   type Filled,
@@ -70,6 +70,7 @@ export {
 } from "./core/state.js";
 export type { StateChange, StateHandler } from "./core/state-handler.js";
 export { type Task, type TaskOptions, task } from "./core/task.js";
+export type { TaskDates } from "./core/task-dates.js";
 export { type Bounds, type Trigger, type TriggerFacts, triggers } from "./core/trigger.js";
 export { withTags } from "./core/with-tags.js";
 export type { Deployment, DeployOptions } from "./deploy-flow.js";
