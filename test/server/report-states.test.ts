@@ -257,6 +257,23 @@ t.test(
   },
 );
 
+t.test("each round of a loop ends the task run for the time being, as in Prefect", async (t) => {
+  const run = await claimNew();
+  const states = [flowState("Running"), taskState(run, "a-1", "Running", 1), taskState(run, "a-1", "Looped", 2)];
+  t.strictSame((await agent.report(run, states)).refused, []);
+  const endedAt = async () =>
+    (
+      await cloud.rows(
+        "SELECT end_time FROM task_run WHERE id = ?1",
+        run.task_runs.find((each) => each.task_slug === "a-1")!.id,
+      )
+    )[0]?.end_time;
+  t.equal(await endedAt(), states[2]!.at);
+  const last = { ...taskState(run, "a-1", "Success", 4), at: "2026-11-23T11:00:00.000Z" };
+  t.strictSame((await agent.report(run, [taskState(run, "a-1", "Running", 3), last])).refused, []);
+  t.equal(await endedAt(), last.at);
+});
+
 t.test("lines of the log go with the states, with the protocol's defaults", async (t) => {
   const run = await claimNew();
   const logs = [
