@@ -12,6 +12,7 @@ import {
   type Fetched,
   type ObjectClient,
   slices,
+  toBase64,
 } from "./object-client.js";
 
 type Sdk = typeof import("@azure/storage-blob");
@@ -43,8 +44,8 @@ export async function azureClient(place: AzurePlace): Promise<ObjectClient> {
         abortSignal: attempt.signal,
         maxRetryRequests: 0,
       });
-      const bytes = await collect(found.readableStreamBody as Readable, found.contentLength ?? 0, attempt);
-      return { bytes, sha256: found.metadata?.sha256, md5: found.contentMD5 && toBase64(found.contentMD5) };
+      const read = await collect(found.readableStreamBody as Readable, found.contentLength ?? 0, "sha256", attempt);
+      return { ...read, expected: toBase64(found.metadata?.sha256) };
     },
     async head(key, { signal }) {
       const { contentLength } = await container.getBlobClient(key).getProperties({ abortSignal: signal });
@@ -54,8 +55,6 @@ export async function azureClient(place: AzurePlace): Promise<ObjectClient> {
     close() {},
   };
 }
-
-const toBase64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
 
 /**
  * The account, with credentials from the first of: `AZURE_STORAGE_CONNECTION_STRING`; `AZURE_STORAGE_ACCOUNT` with

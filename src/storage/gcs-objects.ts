@@ -52,8 +52,8 @@ export async function gcsClient(place: GcsPlace): Promise<ObjectClient> {
     },
     async get(key, attempt): Promise<Fetched> {
       const { data, headers } = await ask<Readable>(key, attempt, { responseType: "stream", params: { alt: "media" } });
-      const bytes = await collect(data, Number(headers.get("content-length")), attempt);
-      return { bytes, md5: headers.get("x-goog-hash")?.match(/\bmd5=([^,]+)/)?.[1] };
+      const read = await collect(data, Number(headers.get("content-length")), "md5", attempt);
+      return { ...read, expected: headers.get("x-goog-hash")?.match(/\bmd5=([^,]+)/)?.[1] };
     },
     async head(key, attempt) {
       const { data } = await ask<{ size: string }>(key, attempt, { responseType: "json", params: { fields: "size" } });

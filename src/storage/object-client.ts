@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+
 /** What went wrong, in words that are the same for every vendor. */
 export type FailureReason =
   | "unauthorized"
@@ -35,13 +37,14 @@ export interface PutAttempt extends Attempt {
   readonly sha256: string;
 }
 
-/** An object's bytes, and what the vendor says they should be. */
+/** An object's bytes with their hash, and what that should be: as it was kept by {@link PutAttempt}, or the vendor's own. */
 export interface Fetched {
   readonly bytes: Buffer;
-  /** Hex; as it was kept by {@link PutAttempt}. */
-  readonly sha256?: string | undefined;
-  /** Base64; the vendor's own. */
-  readonly md5?: string | undefined;
+  readonly hash: "sha256" | "md5";
+  /** Base64. */
+  readonly found: string;
+  /** Base64; undefined for an object that others have written without one. */
+  readonly expected: string | undefined;
 }
 
 /** What differs between vendors: one attempt each, with the whole key, and what their errors mean. Retries, time limits and messages are above. */
@@ -62,18 +65,21 @@ export class Cut extends Error {
   }
 }
 
-/** Reads a stream of a known length. @throws Cut */
+/** Reads a stream of a known length, and hashes it while the rest is on its way. @throws Cut */
 export async function collect(
   stream: AsyncIterable<Uint8Array>,
   totalBytes: number,
+  hash: Fetched["hash"],
   { signal, moved }: Attempt,
-): Promise<Buffer> {
+): Promise<Omit<Fetched, "expected">> {
   const bytes = Buffer.allocUnsafeSlow(totalBytes);
+  const hashing = createHash(hash);
   let received = 0;
   try {
     for await (const chunk of stream) {
       signal.throwIfAborted();
       if (received + chunk.length <= totalBytes) bytes.set(chunk, received);
+      hashing.update(chunk);
       received += chunk.length;
       moved(received, totalBytes);
     }
@@ -82,7 +88,7 @@ export async function collect(
     throw new Cut(received, totalBytes, cause);
   }
   if (received !== totalBytes) throw new Cut(received, totalBytes);
-  return bytes;
+  return { bytes, hash, found: hashing.digest("base64") };
 }
 
 /** Slices in which bytes are sent, so that progress can be told: large enough to cost nothing beside the network. */
@@ -131,4 +137,9 @@ export function explainStatus(status: number | undefined, text: string): Failure
   if (status === 501) return { reason: "no conditions", text };
   if (status === 408 || status === 429 || (status !== undefined && status >= 500)) return { reason: "busy", text };
   return { reason: "other", text };
+}
+
+/** A hash as it is kept with an object, in the letters that {@link Fetched} has. */
+export function toBase64(hex: string | undefined): string | undefined {
+  return hex === undefined ? undefined : Buffer.from(hex, "hex").toString("base64");
 }

@@ -176,14 +176,11 @@ class Changed extends Error {
   }
 }
 
-function checkBytes({ bytes, sha256, md5 }: Fetched): void {
-  if (sha256 !== undefined) {
-    const found = createHash("sha256").update(bytes).digest("hex");
-    if (found !== sha256) throw new Changed(`its SHA-256 is ${found}, and was ${sha256} when it was written`);
-  } else if (md5 !== undefined) {
-    const found = createHash("md5").update(bytes).digest("base64");
-    if (found !== md5) throw new Changed(`its MD5 is ${found}, and the server says ${md5}`);
-  }
+const names: Record<Fetched["hash"], string> = { sha256: "SHA-256", md5: "MD5" };
+
+function checkBytes({ hash, found, expected }: Fetched): void {
+  if (expected === undefined || found === expected) return;
+  throw new Changed(`its ${names[hash]} is ${found}, and was ${expected} when it was written`);
 }
 
 const codes: Partial<Record<FailureReason, ErrorCode>> = {

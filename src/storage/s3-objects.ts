@@ -12,6 +12,7 @@ import {
   type ObjectClient,
   type PutAttempt,
   slices,
+  toBase64,
 } from "./object-client.js";
 
 /** Smaller bodies go in one piece: there is no progress to tell. */
@@ -55,8 +56,8 @@ export async function s3Client(place: S3Place): Promise<ObjectClient> {
     async get(key, attempt): Promise<Fetched> {
       const found = await client.send(new s3.GetObjectCommand({ Bucket, Key: key }), { abortSignal: attempt.signal });
       bucketIsThere = true;
-      const bytes = await collect(found.Body as Readable, found.ContentLength ?? 0, attempt);
-      return { bytes, sha256: found.Metadata?.sha256 };
+      const read = await collect(found.Body as Readable, found.ContentLength ?? 0, "sha256", attempt);
+      return { ...read, expected: toBase64(found.Metadata?.sha256) };
     },
     async head(key, attempt) {
       try {
