@@ -9,6 +9,8 @@ var path = require("path");
 var fs = require("fs");
 
 var WANTED = [22, 13];
+/** Set for the Node that this file starts itself with. */
+var PINNED = "MILLRACE_PINNED_NODE";
 
 function isNewEnough(version) {
   var parts = version.split(".").map(Number);
@@ -18,12 +20,15 @@ function isNewEnough(version) {
 // In Millrace's own repository a newer Node stands among its packages.
 function pinnedNode() {
   var file = path.join(__dirname, "..", "node_modules", "node", "bin", "node");
-  return fs.existsSync(file) && file !== process.execPath ? file : null;
+  // Once is enough: a Node that still finds itself too old behind it would start another one for ever.
+  if (process.env[PINNED] || !fs.existsSync(file)) return null;
+  return fs.realpathSync(file) === fs.realpathSync(process.execPath) ? null : file;
 }
 
 function runUnder(node) {
   var child = require("child_process").spawn(node, process.execArgv.concat(process.argv.slice(1)), {
     stdio: "inherit",
+    env: Object.assign({}, process.env, { [PINNED]: "1" }),
   });
   ["SIGINT", "SIGTERM", "SIGHUP"].forEach((signal) => {
     process.on(signal, () => {
@@ -51,6 +56,7 @@ function keepQuietAboutSqlite() {
 }
 
 if (isNewEnough(process.versions.node)) {
+  delete process.env[PINNED];
   keepQuietAboutSqlite();
   import("../dist/src/cli/main.js").catch((error) => {
     process.stderr.write("millrace: " + (error && error.stack ? error.stack : error) + "\n");
