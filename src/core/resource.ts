@@ -78,7 +78,8 @@ export function resource<Setup extends Callable>(
  * Sets a resource up for the tasks that `body` calls, and cleans up when they are finished: whether they succeeded, failed
  * or were skipped, but not when the set-up did not succeed. The clean-up has no say in the flow run's state.
  *
- * A run that is cancelled, or whose process dies, does not clean up.
+ * A run that is cancelled cleans up as well, for 2.5 s at most. One that waits for a person is given back, and cleans up
+ * before: whoever goes on with it sets up anew. When the process dies, nothing cleans up.
  * @returns what `body` returns
  * @throws TASK_ARGUMENT_INVALID, FLOW_BUILD_FAILED when `body` is async
  * @example

@@ -5,6 +5,7 @@ import { failed } from "./failed-state.js";
 import { referenceReader } from "./fill-arguments.js";
 import { warnOfUnflattened } from "./flatten-warning.js";
 import { makeChildren } from "./mapping.js";
+import { closeResource, type OpenResource, openResources } from "./open-resources.js";
 import { finalFlowState, gatherOutcome } from "./outcome.js";
 import { type ParameterEnd, parameterEnds } from "./parameter-ends.js";
 import { resolveParameters } from "./parameters.js";
@@ -28,6 +29,9 @@ import { WaitingRoom } from "./waiting-room.js";
 
 /** How long a cancelled run waits for code that heeds its signal; a thread whose code does not is stopped from outside. */
 export const CANCEL_GRACE_MS = 5_000;
+
+/** How long resources may take to be given back when a run is cancelled: with the grace above, less than an agent's 8 s. */
+export const GIVE_BACK_GRACE_MS = 2_500;
 
 const CANCELLED = "The flow run was cancelled.";
 
@@ -76,6 +80,7 @@ class FlowRunner {
   #around: Surroundings;
   #phase: "open" | "concluding" | "cancelling" | "ended" | "aborted" = "open";
   #going = false;
+  #givesBack = false;
   /** Things under way that may make a task run ready, or end one. */
   #busy = 0;
   #state = makeState("Pending", null);
@@ -204,7 +209,21 @@ class FlowRunner {
       this.#abort(new MillraceError("INTERNAL", "A flow run has unfinished tasks, and nothing that they wait for."));
       return;
     }
-    if (earliest !== undefined && earliest - this.#ports.clock.now() <= this.#ports.maxWaitMs) return;
+    const open = openResources(this.#tasks, this.#passes.running);
+    // What was set up is in this process alone: it stays here until its time, however long.
+    if (earliest !== undefined && (open.length > 0 || earliest - this.#ports.clock.now() <= this.#ports.maxWaitMs))
+      return;
+    if (open.length > 0) {
+      // Who comes when nobody knows keeps no thread; whoever goes on then sets up anew.
+      this.#phase = "concluding";
+      this.#watch(this.#giveBack(open, false).then(() => this.#handBack(earliest)));
+      return;
+    }
+    this.#handBack(earliest);
+  }
+
+  #handBack(earliest: number | undefined): void {
+    if (this.#phase !== "open" && this.#phase !== "concluding") return;
     const dueAt = earliest === undefined ? null : isoAt(earliest);
     flowLogger(this.#around.flow, this.#around).info(
       `Flow run RUNNING: terminal tasks are incomplete; ${dueAt === null ? "they wait for someone" : `the next is due at ${dueAt}`}.`,
@@ -259,9 +278,34 @@ class FlowRunner {
   }
 
   #endCancelled(): void {
+    if (this.#phase !== "cancelling" || this.#givesBack) return;
+    for (const run of this.#passes.running) run.call?.stopHard(this.#stop.signal.reason);
+    const open = openResources(this.#tasks, this.#passes.running);
+    if (open.length === 0) {
+      this.#cancelTasks();
+      return;
+    }
+    this.#givesBack = true;
+    this.#watch(this.#giveBack(open, true).then(() => this.#cancelTasks()));
+  }
+
+  /** For a while: an open connection must not keep a cancelled run, and its thread. */
+  async #giveBack(open: readonly OpenResource[], report: boolean): Promise<void> {
+    const giveBack = async () => {
+      for (const each of open) {
+        const end = await closeResource(each, this.#around);
+        if (report && this.#phase === "cancelling" && !each.cleanup.isParent) this.#passes.finish(each.cleanup, end);
+      }
+    };
+    const grace = new AbortController();
+    const late = this.#ports.clock.sleep(GIVE_BACK_GRACE_MS, grace.signal).catch(() => {});
+    await Promise.race([giveBack(), late]);
+    grace.abort();
+  }
+
+  #cancelTasks(): void {
     if (this.#phase !== "cancelling") return;
     const at = this.#at();
-    for (const run of this.#passes.running) run.call?.stopHard(this.#stop.signal.reason);
     const end = (run: TaskRun) => {
       if (!run.state || !isTerminal(run.state)) void this.#reports.taskRun(run, cancelled(at));
     };
