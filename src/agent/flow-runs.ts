@@ -47,7 +47,7 @@ export function startFlowRun(run: ClaimedRun, ports: FlowRunPorts): ActiveRun {
   const timeouts = new Map<string, number>();
   const watch = new TaskWatch(
     (taskSlug) => timeouts.get(taskSlug) ?? null,
-    (taskRun) => hard.abort(new TaskOverdue(taskRun, timeouts.get(taskRun.taskSlug)!)),
+    (taskRun, running) => hard.abort(new TaskOverdue(taskRun, running, timeouts.get(taskRun.taskSlug)!)),
   );
   const asked: Asked = { cloud: ports.cloud, flowId: run.flowId, signal: hard.signal };
   const host = new FlowRunHost(run, ports.stream, (question) => answerQuestion(question, asked), {
@@ -59,7 +59,7 @@ export function startFlowRun(run: ClaimedRun, ports: FlowRunPorts): ActiveRun {
       }, RETURN_MS);
     },
     // Inline, nothing can be stopped from outside.
-    ...(ports.pool ? { onTaskRun: (taskRun) => watch.note(taskRun) } : {}),
+    ...(ports.pool ? { onTaskRun: (taskRun, state) => watch.note(taskRun, state) } : {}),
   });
   const stopHard = (error: MillraceError) => {
     host.stop(toFailure(error));

@@ -1,4 +1,4 @@
-import { toWireState } from "../codec/state-json.js";
+import { fromWireState, toWireState, type WireState } from "../codec/state-json.js";
 import { MillraceError } from "../core/errors.js";
 import type { FlowSpec } from "../core/flow-spec.js";
 import { makeState, type State } from "../core/state.js";
@@ -8,14 +8,17 @@ import type { FlowRunHost, SeenTaskRun } from "./run-host.js";
 /** Why a run's thread was stopped under one of its tasks. */
 export class TaskOverdue extends MillraceError {
   readonly taskRun: SeenTaskRun;
+  /** The state that it was in: it says where in a loop, and resumed with what. */
+  readonly running: WireState;
 
-  constructor(taskRun: SeenTaskRun, timeoutMs: number) {
+  constructor(taskRun: SeenTaskRun, running: WireState, timeoutMs: number) {
     super(
       "TASK_TIMED_OUT",
       `Task "${taskRun.taskSlug}" ran longer than its timeout of ${timeoutMs} ms, and its code did not let go of the thread.`,
       { hint: "Raise the task's `timeoutMs`, or let its code yield and heed `taskContext().signal`." },
     );
     this.taskRun = taskRun;
+    this.running = running;
   }
 }
 
@@ -55,10 +58,12 @@ function endOf(overdue: TaskOverdue, { tasks }: FlowSpec): State {
   const context = { error: { name: overdue.name, code: overdue.code, message: overdue.message, hint: overdue.hint } };
   const tried = runCount ?? 1;
   if (tried > retries) return makeState("TimedOut", "Task timed out during execution.", { context });
+  const carried = fromWireState(overdue.running, new Date().toISOString());
   const startAt = new Date(Date.now() + (spec?.retryDelayMs ?? 0)).toISOString();
   return makeState("Retrying", `Retrying Task (after attempt ${tried} of ${retries + 1})`, {
     startAt,
     runCount: tried,
-    context: { ...context, task_run_count: tried },
+    context: { ...carried.context, ...context, task_run_count: tried },
+    ...(carried.result ? { result: carried.result } : {}),
   });
 }

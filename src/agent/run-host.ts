@@ -1,6 +1,7 @@
 import type { ClaimedRun, Lease } from "../client/cloud.js";
 import type { FailureRecord } from "../codec/failure.js";
 import { toFailure } from "../codec/failure.js";
+import type { WireState } from "../codec/state-json.js";
 import { MillraceError } from "../core/errors.js";
 import { isStateType, isTerminal, type StateType } from "../core/state.js";
 import type { HostAnswer, HostQuestion, ReportEntry, RunHost, RunReport } from "../threads/messages.js";
@@ -25,7 +26,7 @@ export interface HostEvents {
   /** Once, when the Cloud has accepted the flow run's final state. */
   onEnded?: () => void;
   /** Of each task run's state that the Cloud has accepted. */
-  onTaskRun?: (taskRun: SeenTaskRun) => void;
+  onTaskRun?: (taskRun: SeenTaskRun, state: WireState) => void;
 }
 
 /**
@@ -153,6 +154,6 @@ export class FlowRunHost implements RunHost {
     const runCount = typeof state.run_count === "number" ? state.run_count : null;
     const seen = { ...taskRun, version: taskRun.version + 1, type: state.type, runCount };
     this.#taskRuns.set(taskRun.taskRunId, seen);
-    this.#events.onTaskRun?.(seen);
+    this.#events.onTaskRun?.(seen, state);
   }
 }
