@@ -24,6 +24,8 @@ export interface PlannedTask {
   readonly valueUpstreams: readonly number[];
   /** For each child of a mapped task, the upstreams of its own item of a literal list; undefined when there are none. */
   readonly itemUpstreams: readonly (readonly number[])[] | undefined;
+  /** May a child of a mapped task stand under one upstream more than once? */
+  readonly repeatsUpstreams: boolean;
   /** Has it a mapped argument that is flattened? */
   readonly flattens: boolean;
   /** Where a sequential run takes it up: its index, or the first one's of the chain of maps that it continues. */
@@ -97,14 +99,19 @@ function planTask(task: FlowTask, index: number, indexOf: ReadonlyMap<FlowTask, 
         itemUpstreams[item] = [...(itemUpstreams[item] ?? []), ...indices(template.references)];
     });
   }
+  const all = [...args, ...orderOfEach];
+  const wholeUpstreams = [...new Set([...values, ...order])];
+  const each = all.flatMap((arg) => (arg.kind === "each" ? [arg.upstream] : []));
+  const ofChildren = [...wholeUpstreams, ...each, ...new Set(itemUpstreams.flat())];
   return {
     task,
     index,
-    args: [...args, ...orderOfEach],
-    wholeUpstreams: [...new Set([...values, ...order])],
+    args: all,
+    wholeUpstreams,
+    repeatsUpstreams: new Set(ofChildren).size < ofChildren.length,
     valueUpstreams: [...new Set(values)],
     itemUpstreams: itemUpstreams.length > 0 ? Array.from(itemUpstreams, (each) => [...new Set(each ?? [])]) : undefined,
-    flattens: [...args, ...orderOfEach].some((arg) => arg.kind === "each" && arg.flattened),
+    flattens: all.some((arg) => arg.kind === "each" && arg.flattened),
     place: index,
     waitsFor: 0,
     onDecided: [],

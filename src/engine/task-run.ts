@@ -59,6 +59,7 @@ export class TaskRun {
 
   /** Of a parent: what its children share, worked out when the first child needs it. */
   sharedStates: StateGroup | undefined = undefined;
+  sharedRuns: ReadonlySet<TaskRun> | undefined = undefined;
   sharedArgs: unknown[] | undefined = undefined;
   /** Was its log told of items that flatten() could not unnest? */
   flattenWarned = false;

@@ -29,12 +29,16 @@ export function groupStates(states: readonly State[]): StateGroup {
 
 /** The states of a finished task run as a downstream sees them: a Mapped one is its children. */
 export function expandStates(runs: readonly TaskRun[]): State[] {
-  const states: State[] = [];
+  return expandRuns(runs).map((each) => each.state!);
+}
+
+function expandRuns(runs: readonly TaskRun[]): TaskRun[] {
+  const expanded: TaskRun[] = [];
   for (const run of runs) {
-    if (!run.children) states.push(run.state!);
-    else for (const child of run.children) states.push(child.state!);
+    if (!run.children) expanded.push(run);
+    else for (const child of run.children) expanded.push(child);
   }
-  return states;
+  return expanded;
 }
 
 /** What decides whether `run` may start. The values of flattened upstreams must be in memory. */
@@ -57,21 +61,25 @@ function plainMappedStates(run: TaskRun, tasks: readonly TaskRun[]): State[] {
 }
 
 function childStates(run: TaskRun, parent: TaskRun, tasks: readonly TaskRun[]): State[] {
-  const states: State[] = [];
-  const { args, itemUpstreams } = run.plan;
+  const runs: TaskRun[] = [];
+  const { args, itemUpstreams, wholeUpstreams, repeatsUpstreams } = run.plan;
   for (let at = 0; at < args.length; at += 1) {
     const arg = args[at]!;
     if (arg.kind !== "each") continue;
     const upstream = tasks[arg.upstream]!;
     if (arg.flattened && isSuccessful(upstream.state!)) {
-      states.push((flatItems(parent, at, upstream)[run.mapIndex]?.origin ?? upstream).state!);
+      runs.push(flatItems(parent, at, upstream)[run.mapIndex]?.origin ?? upstream);
     } else {
-      states.push((upstream.children?.[run.mapIndex] ?? upstream).state!);
+      runs.push(upstream.children?.[run.mapIndex] ?? upstream);
     }
   }
   const own = itemUpstreams?.[run.mapIndex];
-  if (own) states.push(...expandStates(own.map((index) => tasks[index]!)));
-  return states;
+  if (own) runs.push(...expandRuns(own.map((index) => tasks[index]!)));
+  if (!repeatsUpstreams) return runs.map((each) => each.state!);
+  // A trigger counts each upstream task run once, in however many arguments it stands.
+  parent.sharedRuns ??= new Set(expandRuns(wholeUpstreams.map((index) => tasks[index]!)));
+  const { sharedRuns } = parent;
+  return [...new Set(runs)].filter((each) => !sharedRuns.has(each)).map((each) => each.state!);
 }
 
 /** The items of argument `at` of a mapped task that flattens it; worked out once for all children. */

@@ -1,4 +1,5 @@
 import t from "tap";
+import { unmapped } from "../../src/core/reference.js";
 import { type Signal, signals } from "../../src/core/signal.js";
 import type { State } from "../../src/core/state.js";
 import { task } from "../../src/core/task.js";
@@ -148,4 +149,20 @@ t.test("the trigger of a mapped task is asked for each child, not for the parent
     ["Success", "TriggerFailed", "Success"],
   );
   t.equal(recorder.of("below-1").at(-1)?.state.type, "Mapped");
+});
+
+t.test("a task run counts once for a trigger, in however many arguments it stands", async (t) => {
+  const counts: number[] = [];
+  const trigger: Trigger = { name: "counts", check: (states) => counts.push(states.length) > 0 || "never" };
+  const list = task("list", () => [1]);
+  const takes = task("takes", { trigger }, (..._: unknown[]) => 0);
+  await finish(() => {
+    const one = good();
+    const many = list();
+    const mapped = takes.map(many);
+    takes(one, [one, many]).after(one);
+    takes.map(many, many, [one], unmapped(one)).after(many);
+    takes.map(mapped, mapped).after(mapped);
+  });
+  t.same(counts.sort(), [1, 1, 2, 2], "the list; the child; one and the list, twice");
 });
