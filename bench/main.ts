@@ -7,6 +7,7 @@ import { benchEngine } from "./engine.js";
 import { benchExecutors } from "./executors.js";
 import { benchSchedules } from "./schedules.js";
 import { micros, printTable } from "./table.js";
+import { benchWideMaps } from "./wide-map.js";
 
 const quick = process.argv.includes("--quick");
 
@@ -18,15 +19,11 @@ console.log(
 
 printTable({
   title: "The engine alone: no Cloud, no thread",
-  rows: (await benchEngine()).map(({ name, median, bare, ratio }) => ({
-    what: name,
-    figure: median,
-    bare,
-    ratio,
-    goal: "",
-  })),
+  rows: await benchEngine(),
   note: "Beside a promise graph of the same shape, which keeps no states, context, log or order.",
 });
+
+printTable(await benchWideMaps(quick));
 
 printTable(benchSchedules());
 
