@@ -1,6 +1,7 @@
 import { ClientError, GraphQLClient } from "graphql-request";
 import { badAnswer, mayRepeat, NoAnswer, toCloudError } from "./cloud-error.js";
 import type { Operation } from "./documents.js";
+import { frameTransport } from "./frame-transport.js";
 import { DEFAULT_TRIES, withRetries } from "./retry.js";
 import { type Answer, fetchTransport, openPoolTransport, REQUEST_TIMEOUT_MS, type Transport } from "./transport.js";
 
@@ -27,7 +28,7 @@ export function openHttp(options: HttpOptions): Http {
   const timeoutMs = options.timeoutMs ?? REQUEST_TIMEOUT_MS;
   const transport = options.fetch
     ? fetchTransport(endpoint, timeoutMs, options.fetch)
-    : openPoolTransport(endpoint, timeoutMs);
+    : frameTransport(openPoolTransport(endpoint, timeoutMs), endpoint, timeoutMs);
   const headers: Record<string, string> = {
     "content-type": "application/json",
     accept: "application/graphql-response+json, application/json",

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import { type ExecutionArgs, type ExecutionResult, execute, type GraphQLSchema, OperationTypeNode } from "graphql";
 import { createHandler as createSseHandler } from "graphql-sse";
 import type { Authenticator } from "./auth.js";
@@ -7,14 +7,27 @@ import { requestError, toWireError, type WireError } from "./graphql-error.js";
 import { type GraphqlParams, readParams } from "./graphql-params.js";
 import type { Caller, RequestContext, ServerParts } from "./parts.js";
 
-/** Answers GraphQL over HTTP, and subscriptions as server-sent events. */
+/** What a call on an open connection is answered with: what an HTTP answer would have as status and body. */
+export interface CallAnswer {
+  status: number;
+  text: string;
+}
+
+/** Answers GraphQL over HTTP and over open connections, and subscriptions as server-sent events. */
 export interface GraphqlApi {
+  /** Of a body that would be POSTed; the headers are those under which the connection was opened. */
+  call(headers: IncomingHttpHeaders, body: string): Promise<CallAnswer>;
+  /** May these headers open a connection? Resolves with why not, or undefined. */
+  refuseConnection(headers: IncomingHttpHeaders): Promise<CallAnswer | undefined>;
   answer(request: IncomingMessage, response: ServerResponse, body: string): Promise<void>;
   stream(request: IncomingMessage, response: ServerResponse, body: string): Promise<void>;
 }
 
+/** What is looked at of a request besides its body. */
+type RequestHead = Pick<IncomingMessage, "method" | "url" | "headers">;
+
 interface Incoming {
-  request: IncomingMessage;
+  request: RequestHead;
   body: string;
 }
 
@@ -22,15 +35,18 @@ export function makeGraphqlApi(schema: GraphQLSchema, parts: ServerParts, authen
   const documents = new DocumentCache(schema);
   const wireError = (error: unknown) => toWireError(error, parts.log);
 
-  /** The operation to execute, or the errors to answer with and the HTTP status to do it with. */
-  async function prepare({ request, body }: Incoming): Promise<Prepared | Refusal> {
-    let caller: Caller;
+  async function authenticate(headers: IncomingHttpHeaders): Promise<Caller | Refusal> {
     try {
-      const known = authenticator.authenticate(request.headers.authorization);
-      caller = known instanceof Promise ? await known : known;
+      return await authenticator.authenticate(headers.authorization);
     } catch (error) {
       return { status: 200, errors: [wireError(error)] };
     }
+  }
+
+  /** The operation to execute, or the errors to answer with and the HTTP status to do it with. */
+  async function prepare({ request, body }: Incoming): Promise<Prepared | Refusal> {
+    const caller = await authenticate(request.headers);
+    if ("status" in caller) return caller;
     const params = request.method === "GET" ? readQueryString(request.url ?? "") : readParams(body);
     if ("message" in params) return { status: 400, errors: [params] };
     const checked = documents.get(params.query);
@@ -63,19 +79,25 @@ export function makeGraphqlApi(schema: GraphQLSchema, parts: ServerParts, authen
     onNext: (_context, _request, result) => withWireErrors(result, wireError),
   });
 
+  async function answerTo(incoming: Incoming): Promise<CallAnswer> {
+    const prepared = await prepare(incoming);
+    const refusal = "status" in prepared ? prepared : refuseKind(prepared.kind, incoming.request.method);
+    if (refusal) return { status: refusal.status, text: JSON.stringify({ errors: refusal.errors }) };
+    const result = execute((prepared as Prepared).args);
+    const whole = result instanceof Promise ? await result : (result as ExecutionResult);
+    return { status: 200, text: JSON.stringify(withWireErrors(whole, wireError)) };
+  }
+
   return {
     async answer(request, response, body) {
-      const prepared = await prepare({ request, body });
-      if ("status" in prepared) return answerJson(request, response, prepared.status, { errors: prepared.errors });
-      const refusal = refuseKind(prepared.kind, request, response);
-      if (refusal) return answerJson(request, response, refusal.status, { errors: refusal.errors });
-      const result = execute(prepared.args);
-      answerJson(
-        request,
-        response,
-        200,
-        withWireErrors(result instanceof Promise ? await result : (result as ExecutionResult), wireError),
-      );
+      const { status, text } = await answerTo({ request, body });
+      if (status === 405) response.setHeader("allow", "POST");
+      answerJson(request, response, status, text);
+    },
+    call: (headers, body) => answerTo({ request: { method: "POST", url: "/graphql", headers }, body }),
+    async refuseConnection(headers) {
+      const caller = await authenticate(headers);
+      return "status" in caller ? { status: 401, text: JSON.stringify({ errors: caller.errors }) } : undefined;
     },
     async stream(request, response, body) {
       const { method = "GET", url = "/" } = request;
@@ -116,22 +138,20 @@ function pick(operations: readonly CheckedOperation[], name: string | null): Che
 }
 
 /** What cannot be answered with one answer, or must not be done by following a link. */
-function refuseKind(kind: OperationTypeNode, request: IncomingMessage, response: ServerResponse): Refusal | undefined {
+function refuseKind(kind: OperationTypeNode, method: string | undefined): Refusal | undefined {
   if (kind === OperationTypeNode.SUBSCRIPTION) {
     const error = requestError("INPUT_INVALID", "Subscriptions are answered at /graphql/stream.");
     return { status: 400, errors: [error] };
   }
-  if (kind === OperationTypeNode.MUTATION && request.method === "GET") {
-    response.setHeader("allow", "POST");
+  if (kind === OperationTypeNode.MUTATION && method === "GET") {
     return { status: 405, errors: [requestError("INPUT_INVALID", "A mutation must be POSTed.")] };
   }
   return undefined;
 }
 
-function answerJson(request: IncomingMessage, response: ServerResponse, status: number, result: unknown): void {
+function answerJson(request: IncomingMessage, response: ServerResponse, status: number, text: string): void {
   const wantsGraphql = request.headers.accept?.includes("application/graphql-response+json");
   const type = wantsGraphql ? "application/graphql-response+json; charset=utf-8" : JSON_TYPE;
-  const text = JSON.stringify(result);
   response.writeHead(status, { "content-type": type, "content-length": Buffer.byteLength(text) }).end(text);
 }
 
@@ -143,13 +163,13 @@ function withWireErrors<Result extends Pick<ExecutionResult, "errors">>(
   return result.errors ? ({ ...result, errors: result.errors.map(wireError) } as unknown as Result) : result;
 }
 
-function contextOf(request: IncomingMessage, parts: ServerParts, caller: Caller): Omit<RequestContext, "variables"> {
+function contextOf(request: RequestHead, parts: ServerParts, caller: Caller): Omit<RequestContext, "variables"> {
   const agentId = headerOf(request, "x-prefect-agent-id") ?? null;
   const coreVersion = headerOf(request, "x-prefect-core-version") ?? null;
   return { parts, caller, tenantId: caller.tenantId, agentId, coreVersion };
 }
 
-function headerOf(request: IncomingMessage, name: string): string | undefined {
+function headerOf(request: RequestHead, name: string): string | undefined {
   const value = request.headers[name];
   return Array.isArray(value) ? value[0] : value;
 }

@@ -29,7 +29,7 @@ async function route(api: GraphqlApi, request: IncomingMessage, response: Server
 }
 
 /** Prefect's client speaks to the root, people to /graphql. */
-const answerers: Record<string, keyof GraphqlApi> = {
+const answerers: Record<string, "answer" | "stream"> = {
   "/": "answer",
   "/graphql": "answer",
   "/graphql/": "answer",

@@ -4,7 +4,7 @@ import { MillraceError } from "../core/errors.js";
 /** The limit of the protocol's own server. */
 export const MAX_BODY_BYTES = 5 * 1024 * 1024;
 /** A sender that goes on so far beyond the limit is cut off rather than listened to. */
-const MAX_DRAINED_BYTES = 20 * MAX_BODY_BYTES;
+export const MAX_DRAINED_BYTES = 20 * MAX_BODY_BYTES;
 
 /** A request's body as text. @throws BODY_TOO_LARGE, after the body has been read to its end, so that the answer arrives */
 export function readBody(request: IncomingMessage): Promise<string> {
@@ -28,7 +28,8 @@ export function readBody(request: IncomingMessage): Promise<string> {
   });
 }
 
-function tooLarge(length: number): MillraceError {
+/** Why a body was not taken. */
+export function tooLarge(length: number): MillraceError {
   return new MillraceError("BODY_TOO_LARGE", `A request of ${length} bytes is larger than ${MAX_BODY_BYTES}.`, {
     hint: "Send it in parts.",
   });

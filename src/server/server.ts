@@ -9,6 +9,7 @@ import { Authenticator, makeFirstKey } from "./auth.js";
 import { DueTimer } from "./due-timer.js";
 import { makeGraphqlApi } from "./graphql-api.js";
 import { makeRequestListener } from "./http-api.js";
+import { isConnectionRequest, OpenConnections } from "./open-connections.js";
 import { ParameterChecks } from "./parameter-checks.js";
 import { type ServerClock, type ServerLogLine, type ServerParts, toInstant } from "./parts.js";
 import { Presence } from "./presence.js";
@@ -99,15 +100,21 @@ async function startOver(database: Database, host: string, options: ServerOption
   };
   const dueTimer = new DueTimer(parts);
   const api = makeGraphqlApi(makeSchema(database), parts, new Authenticator(parts));
-  const http = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, noDelay: true }, makeRequestListener(api, parts));
+  const connections = new OpenConnections(api, log, { idleMs: KEEP_ALIVE_MS });
+  const http = createServer(
+    // Node 22 does not know the last one: there, who offers another upgrade is answered with status 400.
+    { keepAliveTimeout: KEEP_ALIVE_MS, noDelay: true, shouldUpgradeCallback: isConnectionRequest },
+    makeRequestListener(api, parts),
+  );
+  connections.attach(http);
   const port = await listen(http, host, options.port ?? DEFAULT_PORT);
-  const token = await firstKeyOf(parts, http);
+  const token = await firstKeyOf(parts, http, connections);
   const loops = startLoops(parts, dueTimer, options.tickMs ?? DEFAULT_TICK_MS);
   let closed: Promise<void> | undefined;
   const close = async () => {
     await loops.stop();
     events.close();
-    await closeHttp(http);
+    await closeHttp(http, connections);
     await parts.presence.flush(database);
     await database.close();
   };
@@ -128,11 +135,15 @@ async function startOver(database: Database, host: string, options: ServerOption
 }
 
 /** Made only when the server listens: the key is shown once, and a start that fails shows nothing. */
-async function firstKeyOf({ database, clock }: ServerParts, http: HttpServer): Promise<string | undefined> {
+async function firstKeyOf(
+  { database, clock }: ServerParts,
+  http: HttpServer,
+  connections: OpenConnections,
+): Promise<string | undefined> {
   try {
     return await makeFirstKey(database, toInstant(clock.now()));
   } catch (error) {
-    await closeHttp(http);
+    await closeHttp(http, connections);
     throw error;
   }
 }
@@ -201,11 +212,15 @@ function explainListen(error: NodeJS.ErrnoException, host: string, port: number)
   });
 }
 
-async function closeHttp(http: HttpServer): Promise<void> {
+async function closeHttp(http: HttpServer, connections: OpenConnections): Promise<void> {
   const done = new Promise<void>((resolve) => http.close(() => resolve()));
+  connections.drain();
   // A connection whose answer has just ended stays open for the next request, and nobody closes it but us.
   const idle = setInterval(() => http.closeIdleConnections(), CLOSE_LOOK_MS);
-  const grace = setTimeout(() => http.closeAllConnections(), CLOSE_GRACE_MS);
+  const grace = setTimeout(() => {
+    http.closeAllConnections();
+    connections.destroy();
+  }, CLOSE_GRACE_MS);
   await done;
   clearInterval(idle);
   clearTimeout(grace);

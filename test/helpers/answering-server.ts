@@ -27,6 +27,8 @@ export interface AnsweringServer {
 export async function startAnsweringServer(answer: Answering, port = 0): Promise<AnsweringServer> {
   const received: Received[] = [];
   const server = createServer((request, response) => {
+    // A client that asks often asks for an open connection: this server has none.
+    if (request.method === "GET") return void response.writeHead(404).end();
     const chunks: Buffer[] = [];
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
     request.on("end", () => {
