@@ -11,7 +11,7 @@ import {
 import type { Reads } from "../db/database.js";
 import type { FlowRunRow } from "../db/flow-runs.js";
 import type { TaskRunRow } from "../db/task-runs.js";
-import { moveFlowRun, noteDue, type Refused } from "./apply-state.js";
+import { moveFlowRun, noteDue, orThrow, type Refused } from "./apply-state.js";
 import type { Ledger } from "./ledger.js";
 
 /** Who asks the queue, and for what. */
@@ -74,9 +74,12 @@ export async function takeBack(ledger: Ledger, run: FlowRunRow, why: string, cou
 
 /**
  * Takes a run whose tasks all wait from the agent that gives it back: it stays as it is, and is in the queue as soon as one
- * of its task runs is due, which may be so already.
+ * of its task runs is due, which may be so already. Only a Running run can wait: one that was cancelled meanwhile would be
+ * Cancelling for ever, and one that its agent never began would never be in the queue again.
+ * @param why As for `takeBack`.
  */
-export async function letWait(ledger: Ledger, run: FlowRunRow): Promise<void> {
+export async function letWait(ledger: Ledger, run: FlowRunRow, why: string): Promise<void> {
+  if (run.state !== "Running") return orThrow(await takeBack(ledger, run, why, true));
   run.lease_agent_id = null;
   run.lease_expires_at = null;
   run.updated = ledger.now;

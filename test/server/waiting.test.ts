@@ -128,3 +128,27 @@ t.test("a run given back by an agent that no longer holds it is left alone", asy
   t.match(await release(), { success: true, error: /no longer this agent's/ });
   t.match(await flowRunRow(cloud, run.flow_run_id), { state: "Scheduled" });
 });
+
+t.test("a run that was cancelled before it was given back to wait is Cancelled, not left for ever", async (t) => {
+  const { cloud, run, release } = await bed(t, "Paused", { start_time: null });
+  t.match(await cloud.call("cancel_flow_run", { flow_run_id: run.flow_run_id }), { state: "Cancelling" });
+  await release();
+  t.match(await flowRunRow(cloud, run.flow_run_id), { state: "Cancelled", lease_agent_id: null });
+  t.match(await taskRunStates(cloud, run.flow_run_id), { "a-1": "Cancelled", "b-1": "Cancelled" });
+  t.strictSame(await brokenInvariants(cloud), []);
+});
+
+t.test("a run that never began cannot wait: it goes back into the queue, and is given up in the end", async (t) => {
+  const cloud = await startTestCloud(t);
+  const { flowId } = await deployFlow(cloud, { tasks: ["a-1"] });
+  const agent = await TestAgent.register(cloud);
+  await cloud.call("create_flow_run", { flow_id: flowId });
+  const release = async () => {
+    const { flow_run_id, fence } = await agent.claimOne();
+    await cloud.call("release_runs", { agent_id: agent.id, runs: [{ flow_run_id, fence, waits: true }] });
+    return flowRunRow(cloud, flow_run_id);
+  };
+  t.match(await release(), { state: "Scheduled", lease_agent_id: null, times_resurrected: 1 });
+  for (let taken = 1; taken < 10; taken += 1) await release();
+  t.match(await release(), { state: "Failed", state_message: /Given up after it was rescheduled 10 times/ });
+});

@@ -68,8 +68,9 @@ export async function releaseRuns(input: ReleaseRunsInput, { parts, caller }: Re
         notes.push(`flow run ${flow_run_id} is no longer this agent's`);
         continue;
       }
-      if (waits) await letWait(ledger, run);
-      else await release(ledger, run, state, `agent ${agent.name} (${agent.id}) gave it back`);
+      const why = `agent ${agent.name} (${agent.id}) gave it back`;
+      if (waits) await letWait(ledger, run, why);
+      else await release(ledger, run, state, why);
     }
     return { success: true, error: notes.length === 0 ? null : notes.join("; ") };
   });
