@@ -6,13 +6,18 @@ import { MillraceError } from "../core/errors.js";
 import { secretNotDeclared } from "../core/secret.js";
 import { isTerminal } from "../core/state.js";
 import type { HostQuestion } from "../threads/messages.js";
+import { isAway } from "./away.js";
+import { awayWaitMs } from "./back-off.js";
 
 /** What the answers are taken from, and on whose behalf. */
 export interface Asked {
   cloud: Pick<Cloud, "cachedStates" | "cancelFlowRun" | "createFlowRun" | "flowRunState" | "latestFlow">;
   /** The flow version whose run asks. */
   flowId: string;
+  /** Fires when nobody waits for answers any more. */
   signal: AbortSignal;
+  /** The flow runs that the run has made, by id: of no others may it ask. */
+  made: Set<string>;
   /** Set when the flow is known, which is before its run can ask anything. */
   flow?: Pick<RegisteredFlow, "name" | "spec">;
 }
@@ -23,8 +28,22 @@ type About<Kind extends HostQuestion["about"]> = Extract<HostQuestion, { about: 
 const FIRST_LOOK_MS = 100;
 const LAST_LOOK_MS = 2_000;
 
-/** Answers a run's question with the agent's own rights; the run sees nothing but the answer. @throws why there is none */
+/**
+ * Answers a run's question with the agent's own rights; the run sees nothing but the answer. A Cloud that is away is asked
+ * again until it answers, as reports are. @throws why there is no answer
+ */
 export async function answerQuestion(question: HostQuestion, asked: Asked): Promise<unknown> {
+  for (let failures = 0; ; failures++) {
+    try {
+      return await answerOnce(question, asked);
+    } catch (error) {
+      if (asked.signal.aborted || !isAway(error)) throw error;
+      await sleepUnlessAborted(awayWaitMs(failures), asked.signal);
+    }
+  }
+}
+
+async function answerOnce(question: HostQuestion, asked: Asked): Promise<unknown> {
   const { cloud, flowId } = asked;
   switch (question.about) {
     case "caches": {
@@ -38,6 +57,7 @@ export async function answerQuestion(question: HostQuestion, asked: Asked): Prom
     case "flow run's end":
       return waitForEnd(question, asked);
     case "cancel flow run":
+      checkMade(question.flowRunId, asked);
       await cloud.cancelFlowRun(question.flowRunId);
       return null;
   }
@@ -51,7 +71,12 @@ function readSecret(name: string, flow: Asked["flow"]): unknown {
   return findLocalSecret(name);
 }
 
-async function createRun(question: About<"create flow run">, { cloud }: Asked): Promise<string> {
+function checkMade(flowRunId: string, { made }: Asked): void {
+  if (made.has(flowRunId)) return;
+  throw new MillraceError("FLOW_RUN_NOT_FOUND", `This run has made no flow run ${flowRunId}.`);
+}
+
+async function createRun(question: About<"create flow run">, { cloud, made }: Asked): Promise<string> {
   const { flowName, project, parameters, runName, labels, idempotencyKey } = question;
   const flow = await cloud.latestFlow(project ?? undefined, flowName);
   if (!flow) {
@@ -60,20 +85,24 @@ async function createRun(question: About<"create flow run">, { cloud }: Asked): 
       hint: "Deploy it, or name its project.",
     });
   }
-  return cloud.createFlowRun({
+  const flowRunId = await cloud.createFlowRun({
     flowId: flow.flowId,
     parameters,
     idempotencyKey,
     ...(runName === null ? {} : { name: runName }),
     ...(labels === null ? {} : { labels }),
   });
+  made.add(flowRunId);
+  return flowRunId;
 }
 
 /** The last state of a flow run, or null when it has none after `waitMs`. */
 async function waitForEnd(
   { flowRunId, waitMs }: About<"flow run's end">,
-  { cloud, signal }: Asked,
+  asked: Asked,
 ): Promise<{ state: WireState } | null> {
+  checkMade(flowRunId, asked);
+  const { cloud, signal } = asked;
   const until = performance.now() + waitMs;
   for (let lookMs = FIRST_LOOK_MS; ; lookMs = Math.min(lookMs * 2, LAST_LOOK_MS)) {
     const state = await cloud.flowRunState(flowRunId);

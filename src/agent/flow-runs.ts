@@ -42,6 +42,7 @@ export interface ActiveRun {
 
 export function startFlowRun(run: ClaimedRun, ports: FlowRunPorts): ActiveRun {
   const hard = new AbortController();
+  const over = new AbortController();
   let grace: NodeJS.Timeout | undefined;
   let returning: NodeJS.Timeout | undefined;
   const timeouts = new Map<string, number>();
@@ -49,7 +50,7 @@ export function startFlowRun(run: ClaimedRun, ports: FlowRunPorts): ActiveRun {
     (taskSlug) => timeouts.get(taskSlug) ?? null,
     (taskRun, running) => hard.abort(new TaskOverdue(taskRun, running, timeouts.get(taskRun.taskSlug)!)),
   );
-  const asked: Asked = { cloud: ports.cloud, flowId: run.flowId, signal: hard.signal };
+  const asked: Asked = { cloud: ports.cloud, flowId: run.flowId, signal: over.signal, made: new Set() };
   const host = new FlowRunHost(run, ports.stream, (question) => answerQuestion(question, asked), {
     onEnded() {
       returning = setTimeout(() => {
@@ -61,6 +62,7 @@ export function startFlowRun(run: ClaimedRun, ports: FlowRunPorts): ActiveRun {
     // Inline, nothing can be stopped from outside.
     ...(ports.pool ? { onTaskRun: (taskRun, state) => watch.note(taskRun, state) } : {}),
   });
+  hard.signal.addEventListener("abort", () => over.abort());
   const stopHard = (error: MillraceError) => {
     host.stop(toFailure(error));
     hard.abort(error);
@@ -72,6 +74,7 @@ export function startFlowRun(run: ClaimedRun, ports: FlowRunPorts): ActiveRun {
     return flow;
   };
   const ended = runToItsEnd(run, host, begin, hard.signal, ports).finally(() => {
+    over.abort();
     watch.close();
     clearTimeout(grace);
     clearTimeout(returning);

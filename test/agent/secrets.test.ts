@@ -49,7 +49,8 @@ t.test(
 
 t.test("an agent answers what its flow's registration declares, whatever the thread asks for", async (t) => {
   const flow = await bed.cloud.latestFlow("Tests", "secretive");
-  const asked = { cloud: bed.cloud, flowId: flow!.flowId, signal: new AbortController().signal, flow: flow! };
+  const { signal } = new AbortController();
+  const asked = { cloud: bed.cloud, flowId: flow!.flowId, signal, made: new Set<string>(), flow: flow! };
   t.equal(await answerQuestion({ about: "secret", name: "SECRETIVE_TOKEN" }, asked), TOKEN);
   await t.rejects(answerQuestion({ about: "secret", name: "HOME" }, asked), {
     code: "SECRET_NOT_DECLARED",
