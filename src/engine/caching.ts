@@ -60,7 +60,8 @@ export async function findCached(
   if (cacheForMs === undefined || validator === cacheValidators.neverUse) return undefined;
   const asked = askedOf(run, args, validator, around);
   if (!asked) return undefined;
-  const sinceAt = new Date(asked.now - cacheForMs).toISOString();
+  // For ever is longer than a Date can look back.
+  const sinceAt = new Date(Math.max(0, asked.now - cacheForMs)).toISOString();
   const { id: taskId, slug: taskSlug } = run.plan.task;
   const candidates = await around.ports.caches.candidates({ taskId, taskSlug, cacheKey, sinceAt }).catch((error) => {
     warn(run, around, `The cache could not be looked at, so the task runs: ${toFailure(error).message}`);

@@ -114,6 +114,17 @@ t.test("a result stands for running its task in later runs, as long as it is you
   t.equal((await run(flow, { clock })).output, 20, "its time is over");
 });
 
+t.test("a result may stand for ever", async (t) => {
+  let calls = 0;
+  const load = task("load", { cacheForMs: Number.POSITIVE_INFINITY }, () => {
+    calls += 1;
+    return calls;
+  });
+  const flow = define("for ever", () => load());
+  t.equal((await run(flow)).last("load-1").cacheExpiresAt, null);
+  t.equal((await run(flow)).output, 1);
+});
+
 t.test("each run gets a value of its own, whatever another does to it", async (t) => {
   const load = task("load", { cacheForMs: HOUR }, () => ({ rows: [1, 2], at: new Map([["a", new Date(0)]]) }));
   const spoil = task("spoil", (value: { rows: number[] }) => {
