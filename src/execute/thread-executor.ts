@@ -3,6 +3,7 @@ import { fromOutcome } from "../codec/call-outcome.js";
 import { packArguments } from "../codec/crossing.js";
 import type { Executor, TaskCall } from "../core/executor.js";
 import type { FlowDefinition, FlowTask } from "../core/flow-definition.js";
+import { isOwnFunction } from "../core/own-function.js";
 import { inlineExecutor } from "../engine/executors.js";
 import type { FlowCode } from "../threads/task-messages.js";
 import { TaskPool } from "../threads/task-pool.js";
@@ -48,7 +49,7 @@ export function threadExecutor(
 
 function staysHere(task: FlowTask | undefined): boolean {
   if (!task?.fn) return true;
-  return task.options.inline === true || task.resetOnResume || task.cleansUp;
+  return task.options.inline === true || task.resetOnResume || task.cleansUp || isOwnFunction(task.fn);
 }
 
 async function callThere(pool: TaskPool, task: FlowTask, { args, context, hardStop }: TaskCall): Promise<unknown> {

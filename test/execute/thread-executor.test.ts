@@ -63,6 +63,15 @@ t.test(
   },
 );
 
+t.test("what Millrace itself places in a flow stays in the flow run's thread, where its engine is", async (t) => {
+  const { run } = await watch(await executorFlow("own", "own"), { executor, onPause: () => ({ input: 4 }) });
+  t.same(
+    run.taskRuns.map(({ state }) => state.context).filter((context) => context !== undefined),
+    [],
+  );
+  t.same(run.output, [8, "Success", 8]);
+});
+
 t.test("a task's time begins when its thread is ready", async (t) => {
   const flow = await executorFlow("waits", "times out");
   const { logs } = await watch(flow, { executor });
