@@ -105,14 +105,21 @@ async function takeReport(
     const refused = entry.task_run_id
       ? takeTaskRunState(ledger, run, entry, entry.task_run_id, children)
       : await moveFlowRun(ledger, run, entry);
-    if (refused) return isCancelled(run) ? { ...refused, code: "RUN_CANCELLED" } : refused;
+    if (refused) return whyRefused(refused, run, entry, ledger);
   }
   return null;
 }
 
-/** Then that is why a state is refused, whatever else may be the matter with it, and its agent is to end the run so. */
-function isCancelled({ state }: FlowRunRow): boolean {
-  return state === "Cancelling" || state === "Cancelled";
+/** What happened to the run meanwhile is why a state is refused, whatever else may be the matter with it. */
+function whyRefused(refused: Refused, run: FlowRunRow, entry: StateReportInput, ledger: Ledger): Refused {
+  // Its agent is to end the run so.
+  if (run.state === "Cancelling" || run.state === "Cancelled") return { ...refused, code: "RUN_CANCELLED" };
+  // A pause that someone ended just before its time did: whoever takes the run up again finds what the task was resumed with.
+  const taskRun = entry.task_run_id ? ledger.taskRuns.get(entry.task_run_id) : undefined;
+  if (taskRun?.state === "Resume" && entry.version !== taskRun.version) {
+    return { code: "RUN_STOPPED", message: `Task run ${taskRun.id} was resumed: the flow run goes on from there.` };
+  }
+  return refused;
 }
 
 /** An ended run has no lease; its last holder may still report what it has, and is then told state by state. */
