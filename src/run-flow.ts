@@ -3,13 +3,9 @@ import { findLocalSecret } from "./client/secrets.js";
 import type { LogLine } from "./core/context.js";
 import type { ExecutorOptions } from "./core/executor.js";
 import type { FlowDefinition } from "./core/flow-definition.js";
-import { newId } from "./core/ids.js";
 import type { State } from "./core/state.js";
-import { runFlow } from "./engine/flow-runner.js";
-import { localPorts } from "./engine/local-ports.js";
 import type { FinishedTaskRun } from "./engine/ports.js";
-import { openExecutor } from "./execute/open-executor.js";
-import { resultStore } from "./storage/results.js";
+import { runLocally } from "./execute/run-locally.js";
 import type { FlowCode } from "./threads/task-messages.js";
 
 /** Options of `flow.run()`; all of them optional. */
@@ -49,27 +45,15 @@ export async function runFlowHere(
   parameters: Record<string, unknown>,
   options: RunOptions,
 ): Promise<FlowRun<unknown>> {
-  const ports = localPorts({
-    results: resultStore(),
-    log: options.log ?? printLogLine,
-    secrets: { read: async (name) => findLocalSecret(name, options.secrets) },
-    ...(options.onState ? { onState: options.onState } : {}),
-    ...(options.signal ? { signal: options.signal } : {}),
-  });
-  const run = {
-    flowRunId: newId(),
-    flowRunName: options.name ?? flow.name,
-    flowId: null,
+  const { log = printLogLine, secrets, onPause, ...given } = options;
+  return runLocally(flow, {
+    ...given,
     parameters,
-    scheduledStartAt: options.scheduledStartAt ?? new Date().toISOString(),
-    taskRuns: [],
-  };
-  const executor = await openExecutor(flow, options.executor, () => codeForThreads(flow));
-  try {
-    return await runFlow(flow, run, { ...ports, executor, approve: approver(options.onPause) });
-  } finally {
-    await executor.close();
-  }
+    log,
+    secrets: { read: async (name) => findLocalSecret(name, secrets) },
+    approve: approver(onPause),
+    code: codeForThreads,
+  });
 }
 
 /** What bundles is loaded for runs that need it. */

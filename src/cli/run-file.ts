@@ -5,16 +5,12 @@ import { findLocalSecret } from "../client/secrets.js";
 import type { LogLine } from "../core/context.js";
 import { MillraceError } from "../core/errors.js";
 import type { FlowDefinition } from "../core/flow-definition.js";
-import { newId } from "../core/ids.js";
 import { isRunning, isTerminal, type State } from "../core/state.js";
 import { codeForThreads } from "../deploy/code-for-threads.js";
 import { makeSavedFlows } from "../deploy/make-saved-flow.js";
-import { runFlow } from "../engine/flow-runner.js";
-import { localPorts } from "../engine/local-ports.js";
 import type { EngineOutcome } from "../engine/ports.js";
 import { loadSavedFlow } from "../execute/load-saved-flow.js";
-import { openExecutor } from "../execute/open-executor.js";
-import { resultStore } from "../storage/results.js";
+import { runLocally } from "../execute/run-locally.js";
 import { type Context, type ExitCode, usage } from "./command.js";
 import { isSuccessName, LiveRun, type RunChange } from "./live-run.js";
 import { type LiveView, openLiveView } from "./live-view.js";
@@ -73,38 +69,26 @@ function noticeStuck(flowName: string): { noticed: Promise<never>; end(): void }
   return { noticed: promise, end: () => process.off("beforeExit", notice) };
 }
 
-async function runHere(
+function runHere(
   flow: FlowDefinition,
-  request: RunFileRequest,
+  { runName: name, parameters }: RunFileRequest,
   signal: AbortSignal,
   view: LiveView,
 ): Promise<EngineOutcome> {
   const startedAt = new Map<string, string>();
   // The task run of a parameter or secret says nothing that people do not know.
   const unseen = new Set(flow.tasks.filter(({ kind }) => kind !== "task").map(({ slug }) => slug));
-  const ports = localPorts({
-    results: resultStore(),
+  return runLocally(flow, {
+    name,
+    parameters,
     signal,
     log: (line) => view.say(logText(line)),
-    secrets: { read: async (name) => findLocalSecret(name) },
+    secrets: { read: async (secret) => findLocalSecret(secret) },
     onState: ({ taskSlug, mapIndex, state }) => {
       if (taskSlug === null || !unseen.has(taskSlug)) view.update(toChange(taskSlug, mapIndex, state, startedAt));
     },
+    code: codeForThreads,
   });
-  const run = {
-    flowRunId: newId(),
-    flowRunName: request.runName ?? flow.name,
-    flowId: null,
-    parameters: request.parameters,
-    scheduledStartAt: new Date().toISOString(),
-    taskRuns: [],
-  };
-  const executor = await openExecutor(flow, undefined, () => codeForThreads(flow));
-  try {
-    return await runFlow(flow, run, { ...ports, executor });
-  } finally {
-    await executor.close();
-  }
 }
 
 /** A change as the live view takes it; when a task run began is known from its own Running. */

@@ -6,7 +6,7 @@ import type { FlowDefinition } from "./flow-definition.js";
 import { isJson } from "./json.js";
 import { ownFunction } from "./own-function.js";
 import type { Input, Ref } from "./reference.js";
-import { isSuccessful, type State, type StateType } from "./state.js";
+import { isFinished, isSuccessful, type State, type StateType } from "./state.js";
 import { type HoldsSubflowPort, type SubflowPort, subflowPort } from "./subflow.js";
 import type { TaskOptions } from "./task.js";
 
@@ -152,10 +152,19 @@ function whenAborted(signal: AbortSignal): { promise: Promise<never>; forget: ()
 }
 
 function notSuccessful(flowName: string, flowRunId: string, { type, message }: State): MillraceError {
+  const subject = `Flow run ${flowRunId} of flow "${flowName}"`;
+  const details = { flowRunId, flowName, state: type };
+  if (!isFinished({ type })) {
+    // Without a Cloud alone: there a run can be resumed later.
+    return new MillraceError("SUBFLOW_FAILED", `${subject} waits for somebody, and nobody is here to resume it.`, {
+      hint: "Answer with the option `onPause` of flow.run(), or run both flows under an agent.",
+      details,
+    });
+  }
   const why = message === null ? "" : `: ${message}`;
-  return new MillraceError("SUBFLOW_FAILED", `Flow run ${flowRunId} of flow "${flowName}" ended ${type}${why}`, {
+  return new MillraceError("SUBFLOW_FAILED", `${subject} ended ${type}${why}`, {
     hint: "Look at that flow run. With the option `retries` the task makes another one.",
-    details: { flowRunId, flowName, state: type },
+    details,
   });
 }
 

@@ -3,22 +3,24 @@ import { MillraceError } from "../core/errors.js";
 import type { State } from "../core/state.js";
 import { inlineExecutor } from "./executors.js";
 import { runFlow } from "./flow-runner.js";
-import { localSubflows } from "./local-subflows.js";
+import { localSubflows, type RunHere } from "./local-subflows.js";
 import { MemoryResults, memoryCaches } from "./memory-results.js";
 import type { Clock, EnginePorts, Reporter, ResultStore, SecretSource } from "./ports.js";
 
 /** Options of {@link localPorts}; all of them optional. */
 export interface LocalPortsOptions {
   /** Ends the run Cancelled. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Where log lines go. Default: nowhere. */
-  log?: (line: LogLine) => void;
+  log?: ((line: LogLine) => void) | undefined;
   /** For results whose author has chosen a place. Default: they stay in memory too. */
-  results?: ResultStore;
+  results?: ResultStore | undefined;
   /** Where secrets are found. Default: nowhere. */
-  secrets?: SecretSource;
+  secrets?: SecretSource | undefined;
   /** Told of each state as it is entered; `taskSlug` is null for the flow run's own. */
-  onState?: (change: { taskSlug: string | null; mapIndex: number; state: State }) => void;
+  onState?: ((change: { taskSlug: string | null; mapIndex: number; state: State }) => void) | undefined;
+  /** Runs the flows that `runFlow()` asks for. Default: with these options, and on one thread. */
+  runSubflow?: RunHere | undefined;
 }
 
 /** How long a run may keep the thread before timers and I/O of its host get a turn: short enough for 60 pictures a second. */
@@ -37,14 +39,15 @@ export function localPorts(options: LocalPortsOptions = {}): EnginePorts {
     executor: inlineExecutor(Number.POSITIVE_INFINITY),
     caches: memoryCaches(results),
     secrets: options.secrets ?? noSecrets,
-    // Their states are their own: who watches this run is not told of them.
-    subflows: localSubflows(async (flow, run, signal) => {
-      const { onState: _, ...shared } = options;
-      return (await runFlow(flow, run, localPorts({ ...shared, signal }))).state;
-    }),
+    subflows: localSubflows(options.runSubflow ?? runWith(options)),
     maxWaitMs: Number.POSITIVE_INFINITY,
     signal: options.signal ?? new AbortController().signal,
   };
+}
+
+/** Their states are their own: who watches this run is not told of them. */
+function runWith({ onState: _, ...shared }: LocalPortsOptions): RunHere {
+  return async (flow, run, signal) => (await runFlow(flow, run, localPorts({ ...shared, signal }))).state;
 }
 
 function localReporter({ log, onState }: LocalPortsOptions): Reporter {

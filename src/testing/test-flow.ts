@@ -4,12 +4,13 @@ import { MillraceError } from "../core/errors.js";
 import type { Executor, TaskCall } from "../core/executor.js";
 import type { FlowDefinition } from "../core/flow-definition.js";
 import { newId } from "../core/ids.js";
+import { isOwnFunction } from "../core/own-function.js";
 import type { State, StateType } from "../core/state.js";
 import type { TaskFunction } from "../core/task.js";
 import { inlineExecutor } from "../engine/executors.js";
 import { runFlow } from "../engine/flow-runner.js";
-import { localPorts } from "../engine/local-ports.js";
-import type { Approval, EngineEnd, PausedTaskRun } from "../engine/ports.js";
+import { type LocalPortsOptions, localPorts } from "../engine/local-ports.js";
+import type { Approval, EngineEnd, EnginePorts, PausedTaskRun } from "../engine/ports.js";
 import type { Flow } from "../flow.js";
 import { SkippingClock } from "./skipping-clock.js";
 
@@ -65,15 +66,25 @@ export async function testFlow<Output>(flow: Flow<Output>, options: TestFlowOpti
   const history = new Map<string, State[]>();
   const logs: LogLine[] = [];
   const { onPause } = options;
-  const ports = localPorts({
-    log: (line) => logs.push(line),
-    onState({ taskSlug, mapIndex, state }) {
-      const name = taskSlug === null ? FLOW : nameOf(taskSlug, mapIndex);
-      history.set(name, [...(history.get(name) ?? []), state]);
-    },
-    ...(options.signal ? { signal: options.signal } : {}),
-    ...(options.secrets ? { secrets: secretsOf(options.secrets) } : {}),
+  const portsOf = (more: LocalPortsOptions, stubs: TestFlowOptions["stubs"] = {}): EnginePorts => ({
+    ...localPorts({
+      signal: options.signal,
+      secrets: options.secrets && secretsOf(options.secrets),
+      log: (line) => logs.push(line),
+      // By the same clock: a wait in a subflow is skipped too.
+      runSubflow: async (child, run, signal) => (await runFlow(child, run, portsOf({ signal }))).state,
+      ...more,
+    }),
+    clock,
+    executor: stubbed(clock, stubs),
+    approve: onPause && (async (paused: PausedTaskRun) => onPause(paused)),
   });
+  const onState = ({ taskSlug, mapIndex, state }: { taskSlug: string | null; mapIndex: number; state: State }) => {
+    const name = taskSlug === null ? FLOW : nameOf(taskSlug, mapIndex);
+    const states = history.get(name);
+    if (states) states.push(state);
+    else history.set(name, [state]);
+  };
   try {
     const outcome = await runFlow(
       definition,
@@ -85,12 +96,7 @@ export async function testFlow<Output>(flow: Flow<Output>, options: TestFlowOpti
         scheduledStartAt: new Date(clock.now()).toISOString(),
         taskRuns: [],
       },
-      {
-        ...ports,
-        clock,
-        executor: stubbed(clock, options.stubs ?? {}),
-        ...(onPause ? { approve: async (paused: PausedTaskRun) => onPause(paused) } : {}),
-      },
+      portsOf({ onState }, options.stubs),
     );
     const values = new Map(outcome.taskRuns.map((each) => [nameOf(each.taskSlug, each.mapIndex), each.value]));
     return testRun(definition, outcome as { state: State; end: EngineEnd; output: Output }, {
@@ -162,7 +168,9 @@ function stubbed(clock: SkippingClock, stubs: Readonly<Record<string, TaskFuncti
       const { taskSlug, taskName } = of.context;
       const name = [taskSlug, taskName].find((each) => Object.hasOwn(stubs, each));
       const fn = name === undefined ? of.fn : stubs[name]!;
-      return clock.whileRunning(() => call({ ...callFields(of), fn }));
+      const called = () => call({ ...callFields(of), fn });
+      // Our own are done at once, or wait for a subflow whose tasks are seen here too.
+      return isOwnFunction(fn) ? called() : clock.whileRunning(called);
     },
   };
 }

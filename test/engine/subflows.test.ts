@@ -1,5 +1,6 @@
 import t from "tap";
 import { applyMap } from "../../src/core/apply-map.js";
+import { approval } from "../../src/core/approval.js";
 import { taskContext } from "../../src/core/context.js";
 import { MillraceError } from "../../src/core/errors.js";
 import type { FlowDefinition } from "../../src/core/flow-definition.js";
@@ -43,6 +44,32 @@ t.test("a flow that the code holds is run in the same process, and its state is 
   t.match(failed.states("run failing-1").at(-1), {
     type: "Failed",
     message: /Flow run [-0-9a-f]{36} of flow "failing" ended Failed: Some reference tasks failed\./,
+    context: { error: { code: "SUBFLOW_FAILED" } },
+  });
+});
+
+t.test("a subflow waits by its parent's clock, and asks whom its parent asks", async (t) => {
+  let tries = 0;
+  const later = task("later", { retries: 1, retryDelayMs: 86_400_000 }, () => {
+    tries += 1;
+    if (tries === 1) throw new Error("not yet");
+  });
+  const waits = flow("waits", () => approval("may I").after(later()));
+  const parent = flow("parent", () => pick(runFlow({ flow: waits }), "state"));
+  const asked: string[] = [];
+  const onPause = ({ name }: { name: string }) => {
+    asked.push(name);
+    return { input: 1 };
+  };
+  const run = await testFlow(parent, { onPause });
+  t.equal(run.output, "Success");
+  t.same(asked, ["may I"]);
+  t.ok(run.elapsedMs >= 86_400_000);
+  const log = () => {};
+  t.equal((await parent.run({}, { onPause, log })).output, "Success", "flow.run() asks as well");
+  t.match((await testFlow(parent)).states("run waits-1").at(-1), {
+    type: "Failed",
+    message: /Flow run [-0-9a-f]{36} of flow "waits" waits for somebody, and nobody is here/,
     context: { error: { code: "SUBFLOW_FAILED" } },
   });
 });

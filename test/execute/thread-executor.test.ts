@@ -72,6 +72,11 @@ t.test("what Millrace itself places in a flow stays in the flow run's thread, wh
   t.same(run.output, [8, "Success", 8]);
 });
 
+t.test("a subflow runs where it says itself, not where its parent does", async (t) => {
+  const { run } = await watch(await executorFlow("own", "parent"), {});
+  t.equal(run.output, "Success");
+});
+
 t.test("a task's time begins when its thread is ready", async (t) => {
   const flow = await executorFlow("waits", "times out");
   const { logs } = await watch(flow, { executor });
