@@ -54,6 +54,19 @@ t.test("a paused run is resumed from the command line, with an input that its sc
   t.match(await resume(), { code: 1, stderr: /^TASK_RUN_NOT_PAUSED/ });
 });
 
+t.test("one of many paused children is resumed by its place; the list of them is short and harmless", async (t) => {
+  const { bed, create } = await openBed();
+  const run = await create("asks many");
+  const { url, token } = bed.address;
+  const resume = (...words: string[]) =>
+    millrace(["resume", run, ...words, "--url", url], { home, env: { MILLRACE_API_TOKEN: token } });
+  await eventually(async () => (await bed.taskRuns(run)).filter((each) => each.state === "Paused").length === 25);
+  t.match(await resume("--task", "asks each-1[24]"), { code: 0, stdout: /asks each-1\[24\] .*goes on/ });
+  const all = await resume();
+  t.match(all, { code: 1, stderr: /^USAGE: 2\d tasks .* are paused:.*number 19\?\n {2}and \d more\n/s });
+  t.notMatch(all.stderr, "\u001b");
+});
+
 t.test("a task that outstays its time loses its thread, is retried, and the rest of the run is kept", async (t) => {
   const { bed, create, count } = await openBed(2);
   const looping = await create("outstays in a loop");

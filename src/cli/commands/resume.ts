@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import type { Cloud } from "../../client/cloud.js";
 import { findFlowRun, listTaskRuns, type TaskRunRow } from "../../client/run-reads.js";
 import { MillraceError } from "../../core/errors.js";
 import { type Context, type Host, usage, withCloud, withShared } from "../command.js";
@@ -12,6 +13,8 @@ interface ResumeOptions {
 
 /** Paused task runs of one flow run that the refusal lists. */
 const MAX_LISTED = 20;
+/** As many are asked for at once. */
+const PAGE = 200;
 
 export function addResumeCommand(program: Command, host: Host): void {
   withShared(
@@ -27,7 +30,7 @@ export function addResumeCommand(program: Command, host: Host): void {
 async function resume(context: Context, options: ResumeOptions, idOrName: string): Promise<void> {
   await withCloud(context, async (cloud) => {
     const run = await findFlowRun(cloud, idOrName);
-    const paused = await listTaskRuns(cloud, run.flowRunId, { states: ["Paused"], limit: MAX_LISTED });
+    const paused = await listPaused(cloud, run.flowRunId, options.task);
     const taskRun = pick(paused, options.task, run.name);
     const input = options.input === undefined ? {} : { input: readValue(options.input) };
     await cloud.resumeTaskRun(taskRun.taskRunId, input);
@@ -38,11 +41,24 @@ async function resume(context: Context, options: ResumeOptions, idOrName: string
 
 const nameOf = ({ taskSlug, mapIndex }: TaskRunRow): string => (mapIndex < 0 ? taskSlug : `${taskSlug}[${mapIndex}]`);
 
+const lineOf = (each: TaskRunRow): string => `\n  ${nameOf(each)}  ${printable(each.message ?? "")}`;
+
+/** All of them: a mapped task may have many. Those that follow the one that is meant are left out. */
+async function listPaused(cloud: Cloud, flowRunId: string, slug: string | undefined): Promise<TaskRunRow[]> {
+  const paused: TaskRunRow[] = [];
+  for (;;) {
+    const page = await listTaskRuns(cloud, flowRunId, { states: ["Paused"], limit: PAGE, offset: paused.length });
+    paused.push(...page);
+    if (page.length < PAGE || page.some((each) => nameOf(each) === slug)) return paused;
+  }
+}
+
 /** @throws TASK_RUN_NOT_PAUSED, USAGE when more than one is meant */
 function pick(paused: readonly TaskRunRow[], slug: string | undefined, flowRun: string): TaskRunRow {
   const meant = slug === undefined ? paused : paused.filter((each) => nameOf(each) === slug || each.taskSlug === slug);
   if (meant.length === 1) return meant[0]!;
-  const list = paused.map((each) => `\n  ${nameOf(each)}  ${each.message ?? ""}`).join("");
+  const more = paused.length > MAX_LISTED ? `\n  and ${paused.length - MAX_LISTED} more` : "";
+  const list = paused.slice(0, MAX_LISTED).map(lineOf).join("") + more;
   if (meant.length > 1)
     throw usage(`${meant.length} tasks of flow run "${flowRun}" are paused:${list}`, "Name one with --task.");
   const which = slug === undefined ? "No task" : `No task "${slug}"`;
