@@ -51,10 +51,12 @@ export async function callFunction(run: TaskRun, args: readonly unknown[], aroun
   const call = new RunningCall(run, args, around);
   run.call = call;
   if (executor.ready) {
+    // A clean-up is called when its run was told to stop already.
+    const wasStopped = around.stop.aborted;
     const ready = await settle(() => executor.ready?.(run.plan.task.slug));
     if (ready.kind !== "returned") return ready;
     // Told to stop while it waited for its place: nothing begins any more, and the executor is closed soon.
-    if (around.stop.aborted) return { kind: "threw", error: around.stop.reason };
+    if (around.stop.aborted && !wasStopped) return { kind: "threw", error: around.stop.reason };
   }
   if (timeoutMs === undefined) return settle(() => executor.call(call));
   return settleInTime(

@@ -77,6 +77,25 @@ t.test("a subflow runs where it says itself, not where its parent does", async (
   t.equal(run.output, "Success");
 });
 
+t.test("a cancelled run gives back the resources that a task on a thread has used", async (t) => {
+  const stop = new AbortController();
+  const lines: string[] = [];
+  const log = ({ message }: { message: string }) => {
+    lines.push(message);
+    if (message === "hanging") stop.abort();
+  };
+  const { run } = await watch(await executorFlow("own", "held"), { executor, log, signal: stop.signal });
+  t.match(lines, ["hanging", "closed"]);
+  t.same(
+    run.taskRuns.map(({ taskSlug, state }) => [taskSlug, state.type]),
+    [
+      ["file.setup-1", "Success"],
+      ["hang-1", "Cancelled"],
+      ["file.cleanup-1", "Success"],
+    ],
+  );
+});
+
 t.test("a task's time begins when its thread is ready", async (t) => {
   const flow = await executorFlow("waits", "times out");
   const { logs } = await watch(flow, { executor });
