@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import type { FlowTask } from "../core/flow-definition.js";
 import type { Signal } from "../core/signal.js";
 import { isSkipped, isSuccessful, makeState, type State } from "../core/state.js";
@@ -36,9 +37,12 @@ export function triggerPasses({ task, upstream, resumed, at }: GateView): State 
   const trigger = task.options.trigger ?? triggers.allSuccessful;
   if (trigger === triggers.allSuccessful && shared.allSuccessful && own.every(isSuccessful)) return undefined;
   try {
-    const verdict = trigger.check(own.length === 0 ? shared.states : [...shared.states, ...own], { resumed });
+    const verdict: unknown = trigger.check(own.length === 0 ? shared.states : [...shared.states, ...own], { resumed });
     if (verdict === true) return undefined;
-    return makeState("TriggerFailed", `Trigger was "${trigger.name}" but ${verdict}.`, { at });
+    // Its type forbids an async check, JavaScript does not: what it throws later is nobody's.
+    if (verdict instanceof Promise) verdict.catch(() => {});
+    const why = typeof verdict === "string" ? verdict : `it gave ${inspect(verdict)}, and neither true nor a reason`;
+    return makeState("TriggerFailed", `Trigger was "${trigger.name}" but ${why}.`, { at });
   } catch (error) {
     const signal = findSignal(error);
     // To loop, a task must have run.

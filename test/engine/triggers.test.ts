@@ -92,6 +92,27 @@ t.test("a trigger may ask to be asked again later", async (t) => {
   t.equal(clock.now() - clock.startedAt, 2_000);
 });
 
+t.test(
+  "a trigger that gives neither true nor a reason does not let its task start, and says what it gave",
+  async (t) => {
+    const given: [verdict: unknown, shown: string][] = [
+      [false, "false"],
+      [undefined, "undefined"],
+      [Promise.reject(new Error("async")), "Promise"],
+    ];
+    for (const [verdict, shown] of given) {
+      const trigger: Trigger = { name: "own", check: () => verdict as string };
+      const { recorder } = await finish(() => below(trigger)());
+      const state = recorder.of("below-1").at(-1)?.state;
+      t.equal(state?.type, "TriggerFailed");
+      t.match(
+        state?.message,
+        new RegExp(`Trigger was "own" but it gave ${shown}.*, and neither true nor a reason`, "s"),
+      );
+    }
+  },
+);
+
 t.test("a trigger that throws an error ends its task TriggerFailed, with the error in its context", async (t) => {
   const broken: Trigger = {
     name: "broken",
