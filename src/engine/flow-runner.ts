@@ -80,7 +80,8 @@ class FlowRunner {
   #around: Surroundings;
   #phase: "open" | "concluding" | "cancelling" | "ended" | "aborted" = "open";
   #going = false;
-  #givesBack = false;
+  /** Resources are being given back, as the run is over for this process. */
+  #givingBack: Promise<void> | undefined;
   /** Things under way that may make a task run ready, or end one. */
   #busy = 0;
   #state = makeState("Pending", null);
@@ -216,7 +217,8 @@ class FlowRunner {
     if (open.length > 0) {
       // Who comes when nobody knows keeps no thread; whoever goes on then sets up anew.
       this.#phase = "concluding";
-      this.#watch(this.#giveBack(open, false).then(() => this.#handBack(earliest)));
+      this.#givingBack = this.#giveBack(open, false);
+      this.#watch(this.#givingBack.then(() => this.#handBack(earliest)));
       return;
     }
     this.#handBack(earliest);
@@ -278,15 +280,16 @@ class FlowRunner {
   }
 
   #endCancelled(): void {
-    if (this.#phase !== "cancelling" || this.#givesBack) return;
+    if (this.#phase !== "cancelling") return;
     for (const run of this.#passes.running) run.call?.stopHard(this.#stop.signal.reason);
     const open = openResources(this.#tasks, this.#passes.running);
     if (open.length === 0) {
       this.#cancelTasks();
       return;
     }
-    this.#givesBack = true;
-    this.#watch(this.#giveBack(open, true).then(() => this.#cancelTasks()));
+    // The cancellation may come while they are being given back already, since the run was to wait elsewhere.
+    this.#givingBack ??= this.#giveBack(open, true);
+    this.#watch(this.#givingBack.then(() => this.#cancelTasks()));
   }
 
   /** For a while: an open connection must not keep a cancelled run, and its thread. */

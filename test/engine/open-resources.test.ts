@@ -80,6 +80,21 @@ t.test("a run that waits for a person gives its resources back, and sets them up
   t.same(lines.slice(3), ["open file", "close file"]);
 });
 
+t.test("a run that is cancelled while it gives its resources back to wait gives each back once", async (t) => {
+  const { lines, kind } = journal();
+  const closing = Promise.withResolvers<void>();
+  const file = kind("file", () => closing.promise);
+  const asks = task("asks", (_: unknown) => signals.pause("may I?"));
+  const bed = start(define(() => use(file(), (it) => asks(it))));
+  while (lines.length < 2) await settled();
+  bed.stop.abort(cancel());
+  await settled();
+  closing.resolve();
+  t.equal((await bed.outcome).state.type, "Cancelled");
+  t.same(lines, ["open file", "close file"]);
+  t.equal(bed.recorder.of("asks-1").at(-1)?.state.type, "Cancelled");
+});
+
 t.test("a run with an open resource waits for a time in place, however long", async (t) => {
   const { lines, kind } = journal();
   const retries = task("retries", { retries: 1, retryDelayMs: 60_000 }, (_: unknown) => {
