@@ -5,6 +5,7 @@ import ts from "typescript";
 import type { LogLine } from "../src/core/context.js";
 import type { Flow } from "../src/flow.js";
 import type { FlowRun } from "../src/run-flow.js";
+import { testFlow } from "../src/testing/index.js";
 import { transform } from "./helpers/compile.js";
 import { userProject } from "./helpers/fixture.js";
 import { repositoryFolder } from "./helpers/source-tree.js";
@@ -21,7 +22,7 @@ async function examplesOf(t: Parameters<typeof userProject>[0], page: string): P
   return folder;
 }
 
-for (const page of ["parameters-and-secrets.md", "task-context.md"]) {
+for (const page of ["parameters-and-secrets.md", "task-context.md", "tasks.md", "testing.md"]) {
   t.test(`the examples of ${page} compile as a user's module, with all checks on`, async (t) => {
     const folder = await examplesOf(t, page);
     const program = ts.createProgram([join(folder, "examples.ts")], {
@@ -83,4 +84,31 @@ t.test("the context tells what its page says, and prints are heard", async (t) =
   t.match(logs, [{ message: "run for 2026-11-23" }, {}]);
   t.equal((await run("talks")).output, "done");
   t.match(logs.at(-1), { level: "INFO", message: "row { id: 7 }", name: "millrace.chatty" });
+});
+
+t.test("tasks do what their page says", async (t) => {
+  const folder = await examplesOf(t, "tasks.md");
+  const examples = (await import(join(folder, "examples.mjs"))) as Record<string, Flow> & { whatWasTold(): string[] };
+  const patient = await testFlow(examples.patient!);
+  t.same(patient.output, ["2026-11-23 a", "2026-11-23 b"]);
+  t.equal(patient.types("fetch rows-1").filter((type) => type === "Retrying").length, 2);
+  const published = await testFlow(examples.published!);
+  t.equal(published.output, "tidy");
+  t.match(published.ends(), { "publish-1": "Skipped", "tidy up-1": "Success" });
+  t.ok(examples.whatWasTold().includes("publish-1: Running to Skipped"));
+  const log = () => undefined;
+  const rates = async (currency: string) => (await examples.exchange!.run({ currency }, { log })).output;
+  const euro = await rates("EUR");
+  t.equal(await rates("EUR"), euro);
+  t.not(await rates("NOK"), euro);
+});
+
+t.test("a flow is tested as the page on testing says", async (t) => {
+  const folder = await examplesOf(t, "testing.md");
+  const examples = (await import(join(folder, "examples.mjs"))) as {
+    testRelease(): Promise<unknown>;
+    testNoNetwork(): Promise<unknown>;
+  };
+  t.equal(await examples.testRelease(), "2.0 by Ada");
+  t.same(await examples.testNoNetwork(), { minutes: 3, failure: "Failed" });
 });
