@@ -4,6 +4,7 @@ import type { LogLine } from "../core/context.js";
 import { MillraceError } from "../core/errors.js";
 import type { State } from "../core/state.js";
 import type { Reporter, TaskRunChange } from "../engine/ports.js";
+import { checkStateSize } from "../threads/check-call.js";
 import {
   MAX_MESSAGE_CHARS,
   MAX_NAME_CHARS,
@@ -184,7 +185,10 @@ function toSizedState(state: State): { wire: WireState; chars: number } | undefi
   const wire = toWireState(state.message === null ? state : { ...state, message: clip(state.message) });
   const chars = textOf(wire)?.length;
   if (chars !== undefined && chars <= MAX_STATE_CHARS) {
-    return { wire: wire.context === undefined ? wire : (JSON.parse(textOf(wire)!) as WireState), chars };
+    if (wire.context === undefined) return { wire, chars };
+    const plain = JSON.parse(textOf(wire)!) as WireState;
+    // One that is nested too deeply, or of too many values, would be taken for an attack.
+    if (checkStateSize(plain) === null) return { wire: plain, chars };
   }
   const { context: _, ...bare } = wire;
   const bareChars = textOf(bare)?.length;

@@ -131,6 +131,11 @@ function isLogLine(line: unknown): line is { message: string } {
   );
 }
 
+/** What the main thread would refuse of a state that is plain JSON, for senders that rather leave something out; null: nothing. */
+export function checkStateSize(state: object): string | null {
+  return checkJson(state, { chars: 0, values: 0 }, 0);
+}
+
 /** Only what JSON has words for: a BigInt, a circle or a Date would fail on its way to the Cloud, with other runs' states. */
 function checkJson(value: unknown, size: Size, depth: number): string | null {
   size.values += 1;

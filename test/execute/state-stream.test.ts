@@ -212,6 +212,23 @@ t.test("a context that is no JSON, or too large, is made one or left out", async
   await host.answer();
 });
 
+t.test(
+  "a context that the main thread would refuse is left out: nested too deeply, or of too many values",
+  async (t) => {
+    const host = new SlowHost();
+    const stream = new StateStream(host);
+    const nested = (depth: number): unknown => (depth === 0 ? 1 : [nested(depth - 1)]);
+    for (const value of [nested(30), nested(31), new Array(19_990).fill(1), new Array(20_000).fill(1)])
+      void stream.flowRun({ state: makeState("Failed", "m", { context: { value } }) });
+    await turn();
+    const argument = { type: "RAW", value: host.reports[0] };
+    t.same(checkCall({ id: "1", type: "APPLY", path: ["report"], argumentList: [argument] }), { method: "report" });
+    const kept = host.reports[0]?.states.map(({ state }) => state.context !== undefined);
+    t.same(kept, [true, false, true, false]);
+    await host.answer();
+  },
+);
+
 t.test("a state that is too large in itself is refused with a hint, and the others go on", async (t) => {
   const host = new SlowHost();
   const stream = new StateStream(host);

@@ -152,3 +152,13 @@ t.test("a run that never began cannot wait: it goes back into the queue, and is 
   for (let taken = 1; taken < 10; taken += 1) await release();
   t.match(await release(), { state: "Failed", state_message: /Given up after it was rescheduled 10 times/ });
 });
+
+t.test("what would not fit into a state of a worker thread is no input to resume with", async (t) => {
+  const { cloud, taskRunId } = await bed(t, "Paused", { start_time: null });
+  const nested = (depth: number): unknown => (depth === 0 ? 1 : [nested(depth - 1)]);
+  const resume = (input: unknown) => cloud.call("resume_task_run", { task_run_id: taskRunId, input });
+  for (const input of [nested(17), new Array(10_000).fill(1), "x".repeat(250_000)]) {
+    t.match(await refusalOf(resume(input)), { code: "INPUT_INVALID", message: /larger than an input may be/ });
+  }
+  t.match(await resume([nested(15), new Array(9_900).fill(1)]), { state: "Resume" });
+});

@@ -7,10 +7,17 @@ import type { RequestContext } from "../parts.js";
 import { noteTaskRunDue } from "../queue.js";
 
 /**
+ * Of what a task run is resumed with, which travels in its states: half of what a worker thread may put into one of them
+ * (limits.ts of src/threads), so that there is room for the rest.
+ */
+const MAX_INPUT = { chars: 250_000, values: 10_000, depth: 16 };
+
+/**
  * Lets a Paused task run go on, with what whoever resumes it has to say. Of two that resume it one is told that it was too
  * late. The task itself checks the input: one that it cannot use pauses it again, with the reason.
  */
 export function resumeTaskRun(input: ResumeTaskRunInput, { parts, caller }: RequestContext): Promise<StatePayload> {
+  checkInput(input.input);
   return withLedger(parts, { tenantId: caller.tenantId }, async (ledger) => {
     const { run, flowRun } = await readBoth(ledger, input.task_run_id);
     if (run.state !== "Paused") {
@@ -37,6 +44,22 @@ export function resumeTaskRun(input: ResumeTaskRunInput, { parts, caller }: Requ
     orThrow(moveTaskRun(ledger, flowRun, run, { state, at: ledger.now }));
     await noteTaskRunDue(ledger, flowRun, run);
     return { state: "Resume" };
+  });
+}
+
+/** @throws INPUT_INVALID */
+function checkInput(input: unknown): void {
+  const { chars, values, depth } = MAX_INPUT;
+  let found = 0;
+  const isTooMuch = (value: unknown, left: number): boolean => {
+    found += 1;
+    if (found > values) return true;
+    if (typeof value !== "object" || value === null) return false;
+    return left === 0 || Object.values(value).some((each) => isTooMuch(each, left - 1));
+  };
+  if (!isTooMuch(input, depth) && (JSON.stringify(input) ?? "").length <= chars) return;
+  throw new MillraceError("INPUT_INVALID", "What the task is resumed with is larger than an input may be.", {
+    hint: `At most ${chars} characters as JSON, ${values} values, and lists and objects ${depth} deep. Keep more in a file or a bucket, and say where.`,
   });
 }
 
