@@ -51,7 +51,8 @@ export interface FlowOptions {
   terminalStateHandler?: (
     state: State,
     referenceStates: readonly State[],
-  ) => State | undefined | Promise<State | undefined>;
+    // biome-ignore lint/suspicious/noConfusingVoidType: see StateHandler.
+  ) => State | undefined | void | Promise<State | undefined | void>;
 }
 
 /** A task at its place in one flow. */

@@ -4,6 +4,7 @@ import { checkTaskOptions } from "./check-options.js";
 import { MillraceError } from "./errors.js";
 import type { Input, MapInput, MappedRef, Ref } from "./reference.js";
 import type { Location, LocationNames, ResultOptions } from "./result-options.js";
+import type { Signal } from "./signal.js";
 import type { StateHandler } from "./state-handler.js";
 import type { Trigger } from "./trigger.js";
 
@@ -88,8 +89,10 @@ export interface Task<Args extends readonly unknown[], Result, Fn = (...args: Ar
 // biome-ignore lint/complexity/noBannedTypes: the one type of a function that gives its parameters no types.
 type Callable = Function;
 
-/** The task of a function: promises are awaited, of overloads the last one counts. */
-export type TaskOf<Fn> = Fn extends (...args: infer Args) => infer Result ? Task<Args, Awaited<Result>, Fn> : never;
+/** The task of a function: promises are awaited, of overloads the last one counts. A signal that it returns is no output. */
+export type TaskOf<Fn> = Fn extends (...args: infer Args) => infer Result
+  ? Task<Args, Exclude<Awaited<Result>, Signal>, Fn>
+  : never;
 
 /**
  * Makes a task of a function, sync or async.

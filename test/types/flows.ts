@@ -79,6 +79,12 @@ task("options", { trigger: triggers.someFailed }, () => 1);
 // @ts-expect-error a trigger is not its name
 task("options", { trigger: "any_failed" }, () => 1);
 
+// A handler that only looks gives nothing, at once or later.
+flow("looks", { terminalStateHandler: (state, states) => void [state.type, states.length] }, () => double(1));
+flow("looks later", { terminalStateHandler: async () => {} }, () => double(1));
+// @ts-expect-error it gives a state or nothing
+flow("a word", { terminalStateHandler: () => "Success" }, () => double(1));
+
 flow("building", (build) => {
   build.referenceTasks(double(1), upper("a"));
   // @ts-expect-error only references

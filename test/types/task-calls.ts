@@ -1,5 +1,5 @@
 /* Compiled, never run: each @ts-expect-error marks a line that must not compile. */
-import { flow, type Ref, task } from "../../src/index.js";
+import { flow, type Ref, signals, task } from "../../src/index.js";
 import { type Equal, isTrue } from "./expect.js";
 
 const one = task("one", () => 1);
@@ -154,6 +154,13 @@ flow("with() keeps the types", () => {
   add.fn(1, 2).toFixed();
   // @ts-expect-error the function itself takes values
   add.fn(one(), 2);
+});
+
+flow("a signal that a function returns is no output", () => {
+  const positive = task("positive", async (n: number) => (n > 0 ? n : signals.skip("not positive")));
+  isTrue<Equal<ReturnType<typeof positive>, Ref<number>>>();
+  add(positive(1), positive(2));
+  isTrue<Equal<ReturnType<typeof anything>, Ref<unknown>>>();
 });
 
 flow("tasks of generic and overloaded functions can be called", () => {
