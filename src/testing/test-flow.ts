@@ -66,17 +66,17 @@ export async function testFlow<Output>(flow: Flow<Output>, options: TestFlowOpti
   const history = new Map<string, State[]>();
   const logs: LogLine[] = [];
   const { onPause } = options;
-  const portsOf = (more: LocalPortsOptions, stubs: TestFlowOptions["stubs"] = {}): EnginePorts => ({
+  const portsOf = (of: FlowDefinition, more: LocalPortsOptions, stubs: TestFlowOptions["stubs"] = {}): EnginePorts => ({
     ...localPorts({
       signal: options.signal,
       secrets: options.secrets && secretsOf(options.secrets),
       log: (line) => logs.push(line),
       // By the same clock: a wait in a subflow is skipped too.
-      runSubflow: async (child, run, signal) => (await runFlow(child, run, portsOf({ signal }))).state,
+      runSubflow: async (child, run, signal) => (await runFlow(child, run, portsOf(child, { signal }))).state,
       ...more,
     }),
     clock,
-    executor: stubbed(clock, stubs),
+    executor: stubbed(clock, stubs, limitOf(of)),
     approve: onPause && (async (paused: PausedTaskRun) => onPause(paused)),
   });
   const onState = ({ taskSlug, mapIndex, state }: { taskSlug: string | null; mapIndex: number; state: State }) => {
@@ -96,7 +96,7 @@ export async function testFlow<Output>(flow: Flow<Output>, options: TestFlowOpti
         scheduledStartAt: new Date(clock.now()).toISOString(),
         taskRuns: [],
       },
-      portsOf({ onState }, options.stubs),
+      portsOf(definition, { onState }, options.stubs),
     );
     const values = new Map(outcome.taskRuns.map((each) => [nameOf(each.taskSlug, each.mapIndex), each.value]));
     return testRun(definition, outcome as { state: State; end: EngineEnd; output: Output }, {
@@ -160,8 +160,8 @@ function testRun<Output>(
 }
 
 /** Calls stubs in place of tasks, on this thread; the clock does not skip while one runs. */
-function stubbed(clock: SkippingClock, stubs: Readonly<Record<string, TaskFunction>>): Executor {
-  const { call, ...executor } = inlineExecutor(Number.POSITIVE_INFINITY);
+function stubbed(clock: SkippingClock, stubs: Readonly<Record<string, TaskFunction>>, limit: number): Executor {
+  const { call, ...executor } = inlineExecutor(limit);
   return {
     ...executor,
     call(of: TaskCall) {
@@ -173,6 +173,12 @@ function stubbed(clock: SkippingClock, stubs: Readonly<Record<string, TaskFuncti
       return isOwnFunction(fn) ? called() : clock.whileRunning(called);
     },
   };
+}
+
+/** How many task runs the flow's own executor takes at once: in what order they go hangs on it. */
+function limitOf({ options: { executor } }: FlowDefinition): number {
+  if (executor?.kind === "sequential") return 1;
+  return (executor?.kind === "threads" ? executor.size : executor?.limit) ?? Number.POSITIVE_INFINITY;
 }
 
 /** A call's fields are getters of its class: a spread would lose them. */

@@ -1,5 +1,6 @@
 import t from "tap";
 import { taskContext } from "../../src/core/context.js";
+import { type ExecutorOptions, executors } from "../../src/core/executor.js";
 import { parameter } from "../../src/core/parameter.js";
 import { signals } from "../../src/core/signal.js";
 import { task } from "../../src/core/task.js";
@@ -41,6 +42,27 @@ t.test("a stub that stands for nothing is refused, and so is a question about a 
   });
   const run = await testFlow(pages);
   t.throws(() => run.value("nothing"), { code: "TEST_TASK_UNKNOWN" });
+});
+
+t.test("as many tasks run at once as the flow's executor takes", async (t) => {
+  let [running, most] = [0, 0];
+  const enter = task("enter", async (_: number) => {
+    running += 1;
+    most = Math.max(most, running);
+    await new Promise((resolve) => setImmediate(resolve));
+    running -= 1;
+  });
+  const cases: [executor: ExecutorOptions | undefined, most: number][] = [
+    [undefined, 4],
+    [executors.sequential(), 1],
+    [executors.concurrent({ limit: 2 }), 2],
+    [executors.threads({ size: 3 }), 3],
+  ];
+  for (const [executor, wanted] of cases) {
+    most = 0;
+    await testFlow(flow("crowd", executor ? { executor } : {}, () => enter.map([1, 2, 3, 4])));
+    t.equal(most, wanted, executor?.kind ?? "the default");
+  }
 });
 
 t.test("a difference from what is expected is shown", async (t) => {
