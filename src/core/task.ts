@@ -52,7 +52,7 @@ export interface TaskOptions {
   checkpoint?: boolean;
   /** The task run's name, a template or a function as for a result's location. Default: the task's name. */
   taskRunName?: string | ((names: LocationNames) => string);
-  /** Told of every move of its runs, in this order. */
+  /** Told of every move of its runs, in this order; only what a cancelled flow run has not finished is Cancelled unasked. */
   stateHandlers?: readonly StateHandler[];
   /** Told when a run has failed for good. */
   onFailure?: StateHandler;
