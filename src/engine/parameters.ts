@@ -84,7 +84,8 @@ export async function ask(schema: StandardSchema<unknown>, value: unknown): Prom
   if (!outcome.issues) return { value: outcome.value };
   return {
     issues: outcome.issues.map(({ message, path }) => {
-      const keys = (path ?? []).map((part) => (typeof part === "object" ? part.key : part));
+      // Not path.map(): arktype's paths are a class of arrays whose map() of an empty one gives [0].
+      const keys = Array.from(path ?? [], (part) => (typeof part === "object" ? part.key : part));
       return { path: pathText(keys), message, found: foundText(value, keys) };
     }),
   };

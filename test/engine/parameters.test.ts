@@ -1,3 +1,4 @@
+import { type } from "arktype";
 import t from "tap";
 import { z } from "zod";
 import type { BuildFlow } from "../../src/core/flow-builder.js";
@@ -94,6 +95,13 @@ const refused: {
     given: { a: 3 },
     code: "PARAMETER_INVALID",
     message: /cannot look/,
+  },
+  {
+    title: "a value that a schema of arktype refuses as a whole",
+    build: () => parameter("a", { schema: type("'dry' | 'real'") }),
+    given: { a: "foo" },
+    code: "PARAMETER_INVALID",
+    message: /"a": must be "dry" or "real".*, found "foo"/,
   },
   {
     title: "a default that its schema refuses",
