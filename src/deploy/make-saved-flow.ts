@@ -97,14 +97,17 @@ async function attempt(module: Module, external: readonly string[], options: Des
 }
 
 async function describeBundle(
-  { projectFolder, flowName }: Module,
+  { entry, projectFolder, flowName }: Module,
   { bundle, external }: Bundled,
   options: DescribeOptions,
 ): Promise<DescribedFlow[]> {
   const folder = await mkdtemp(join(tmpdir(), "millrace-"));
   try {
     const bundleFile = await unpackBundle({ hash: sha256(bundle.code), bundle, external, projectFolder }, folder);
-    return await describeInThread({ bundleFile, ...(flowName === undefined ? {} : { flowName }) }, options);
+    return await describeInThread(
+      { bundleFile, sourceFile: entry, ...(flowName === undefined ? {} : { flowName }) },
+      options,
+    );
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

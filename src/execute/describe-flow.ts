@@ -36,12 +36,13 @@ async function loadForDescription({
   savedFlowFile,
   savedFlowHash,
   bundleFile,
+  sourceFile,
   flowName,
 }: DescribeRequest): Promise<FlowDefinition[]> {
   if (savedFlowFile !== undefined) return [(await loadSavedFlow(savedFlowFile, savedFlowHash)).flow];
   if (bundleFile === undefined) throw new MillraceError("INTERNAL", "A description was asked for without a file.");
   const flows = await importFlows(pathToFileURL(bundleFile), flowName);
-  return flowName === undefined ? [...flows.values()] : [pickFlow(flows, flowName, bundleFile)];
+  return flowName === undefined ? [...flows.values()] : [pickFlow(flows, flowName, sourceFile ?? bundleFile)];
 }
 
 function optionsOf({ options }: FlowDefinition): SavedFlowOptions {

@@ -133,6 +133,8 @@ export interface DescribeRequest {
   savedFlowHash?: string;
   /** In place of `savedFlowFile`: the module of an unpacked bundle, as a path. */
   bundleFile?: string;
+  /** Of `bundleFile`: the author's file, for messages. */
+  sourceFile?: string;
   /** The one flow wanted; all of the module's when absent. */
   flowName?: string;
 }

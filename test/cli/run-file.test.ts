@@ -77,7 +77,10 @@ t.test("of a file with two flows one has to be named", async (t) => {
   const [, first] = /: "([^"]+)", "/.exec(asked.stderr) ?? [];
   const { code, stdout } = await millrace(["run", file, "--name", first ?? ""], { home });
   t.equal(code, 0, stdout);
-  t.match(await millrace(["run", file, "--name", "third"], { home }), { code: 1, stderr: /^FLOW_NOT_IN_MODULE/ });
+  t.match(await millrace(["run", file, "--name", "third"], { home }), {
+    code: 1,
+    stderr: /^FLOW_NOT_IN_MODULE: Loading ".*two-flows\.ts"/,
+  });
 });
 
 t.test("a file without a flow, or one that throws, is told by its code", async (t) => {
