@@ -82,14 +82,14 @@ function parse(template: string): Piece[] {
       at += 2;
       continue;
     }
-    if (char === "}") throw invalid(`The location ${show(template)} closes a brace that it did not open.`, BRACES);
+    if (char === "}") throw invalid(`The template ${show(template)} closes a brace that it did not open.`, BRACES);
     if (char !== "{") {
       text += char;
       at += 1;
       continue;
     }
     const end = template.indexOf("}", at);
-    if (end < 0) throw invalid(`The location ${show(template)} opens a brace that it does not close.`, BRACES);
+    if (end < 0) throw invalid(`The template ${show(template)} opens a brace that it does not close.`, BRACES);
     if (text !== "") pieces.push(text);
     text = "";
     pieces.push(
@@ -109,7 +109,7 @@ function checkName(path: readonly string[], template: string): void {
   const [first, ...rest] = path as [string, ...string[]];
   if (!Object.hasOwn(known, first)) {
     throw invalid(
-      `The location ${show(template)} names "${path.join(".")}", and there is no "${first}".`,
+      `The template ${show(template)} names "${path.join(".")}", and there is no "${first}".`,
       `There are: ${Object.keys(known).join(", ")}.`,
     );
   }
@@ -117,7 +117,7 @@ function checkName(path: readonly string[], template: string): void {
   if (whole && rest.length === 0) {
     const example = first === "inputs" ? "{inputs.0}" : "{parameters.day}";
     throw invalid(
-      `The location ${show(template)} names all ${first} at once.`,
+      `The template ${show(template)} names all ${first} at once.`,
       `Say which one, for instance \`${example}\`.`,
     );
   }
@@ -138,7 +138,7 @@ function textAt(path: readonly string[], names: LocationNames, template: string)
   if (value instanceof Date && !Number.isNaN(value.getTime())) return value.toISOString();
   const found = value === undefined || value === null ? `is ${value === null ? "null" : "not there"}` : "is no text";
   throw invalid(
-    `The location ${show(template)} names "${path.join(".")}", which ${found} in this run.`,
+    `The template ${show(template)} names "${path.join(".")}", which ${found} in this run.`,
     "Name a text, a number or a date; a function may make one of anything else.",
   );
 }

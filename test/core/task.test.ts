@@ -69,6 +69,14 @@ t.test("options at the edge of their range are taken", async (t) => {
   for (const options of edges) t.doesNotThrow(() => task("good", options, () => 1), JSON.stringify(options));
 });
 
+t.test("a name for task runs with a place that there is not is called a template, as a target is", async (t) => {
+  for (const option of ["taskRunName", "target"])
+    t.throws(() => task("x", { [option]: "{day}" }, () => 1), {
+      code: "RESULT_LOCATION_INVALID",
+      message: 'The template "{day}" names "day", and there is no "day".',
+    });
+});
+
 t.test("a task needs a name and a function", async (t) => {
   for (const name of ["", "  ", undefined, 7]) {
     t.throws(() => task(name as string, () => 1), { code: "FLOW_INVALID_NAME" }, String(name));
