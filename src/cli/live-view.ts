@@ -88,8 +88,9 @@ function taskLine(task: LiveTask, terminal: Terminal, width: number, now: number
 
 /** Only what went wrong needs words. */
 function reason(task: LiveTask, state: string): string {
-  const wrong = ["red", "yellow"].includes(String(stateColour(state)));
-  return wrong && task.message ? printable(task.message) : "";
+  // A mapped task's own message is of its beginning; its children have said what went wrong.
+  const wrong = ["red", "yellow"].includes(String(stateColour(state))) && task.state !== "Mapped";
+  return (wrong || state === "Paused") && task.message ? printable(task.message) : "";
 }
 
 /** What runs or went wrong first, then what waits, then what is done; in the flow's order among equals. */

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { Command } from "commander";
+import { Command, Help, type Option } from "commander";
 import type { Host } from "./command.js";
 import { addAgentCommands } from "./commands/agent.js";
 import { addAuthCommands } from "./commands/auth.js";
@@ -28,7 +28,8 @@ export function makeProgram(host: Host): Command {
     .showSuggestionAfterError(true)
     .addHelpText("after", START)
     .exitOverride()
-    .configureOutput({ outputError: () => {} });
+    .configureOutput({ outputError: () => {} })
+    .configureHelp({ optionDescription });
   addServerCommands(program, host);
   addAuthCommands(program, host);
   addCreateCommands(program, host);
@@ -39,6 +40,11 @@ export function makeProgram(host: Host): Command {
   addCancelCommand(program, host);
   addResumeCommand(program, host);
   return program;
+}
+
+/** Options that may be given several times are an empty list by default, which tells nobody anything. */
+function optionDescription(option: Option): string {
+  return new Help().optionDescription(option).replace(/ \(default: \[\]\)$/, "");
 }
 
 function ownVersion(): string {

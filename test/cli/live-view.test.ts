@@ -61,6 +61,17 @@ t.test("a picture has a line for each task, with its try and what went wrong", a
   t.match(picture(run, recording({ columns: 80 }), NOW, false)[1], /Running .* load-1 {2}try 2$/);
 });
 
+t.test("a pause says what it asks for; of a map that failed, its children have said why", (t) => {
+  const run = new LiveRun("run", ["release?-1", "work-1"]);
+  run.apply(change("release?-1", "Paused", { message: "Which version?" }));
+  run.apply(change("work-1", "Mapped", { mapCount: 1, message: "Ready to proceed with mapping." }));
+  run.apply(change("work-1", "Failed", { mapIndex: 0, message: "out of luck" }));
+  const [, paused, mapped] = picture(run, recording({ columns: 80 }), NOW, false);
+  t.match(paused, /Paused .*release\?-1 {2}Which version\?$/);
+  t.match(mapped, /Failed .*work-1 {2}1\/1 done, 1 failed$/);
+  t.end();
+});
+
 t.test("a picture fits the terminal; the tasks that run or failed are the ones shown", async (t) => {
   const slugs = Array.from({ length: 50 }, (_, index) => `task-${index}`);
   const run = new LiveRun("A flow run with a title that is too long for so narrow a terminal", slugs);

@@ -39,6 +39,7 @@ for (const words of commands) {
     t.equal(code, 0);
     t.match(stdout, /(Example|First steps):\n {2}\$ millrace /);
     if (words.length > 0) t.match(stdout, "--json");
+    t.notMatch(stdout, "[]", "an empty list is no default that tells anything");
   });
 }
 for (const words of [["server"], ["auth"], ["create"], ["agent"], ["agent", "start"], ["get"]]) {

@@ -34,7 +34,10 @@ async function resume(context: Context, options: ResumeOptions, idOrName: string
     const taskRun = pick(paused, options.task, run.name);
     const input = options.input === undefined ? {} : { input: readValue(options.input) };
     await cloud.resumeTaskRun(taskRun.taskRunId, input);
-    context.say(`Task ${printable(nameOf(taskRun))} of flow run ${printable(run.name)} goes on.`);
+    context.say(
+      `Task ${printable(nameOf(taskRun))} of flow run ${printable(run.name)} is resumed: an agent goes on with it.`,
+    );
+    context.say("Should its schema refuse the input, it stays paused: `millrace get task-runs` says why.");
     context.answer({ flowRunId: run.flowRunId, taskRunId: taskRun.taskRunId, task: nameOf(taskRun) });
   });
 }
