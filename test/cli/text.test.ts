@@ -1,4 +1,5 @@
 import t from "tap";
+import { finishedAt } from "../../src/cli/commands/get.js";
 import { agoText, cut, durationText, padEnd, printable, spanText, textWidth } from "../../src/cli/text.js";
 
 const NOW = Date.parse("2026-11-23T12:00:00.000Z");
@@ -49,4 +50,11 @@ t.test("a duration without an end goes on until now", async (t) => {
   t.equal(durationText(null, null, NOW), "–");
   t.equal(durationText("2026-11-23T11:59:58.000Z", null, NOW), "2.0s");
   t.equal(durationText("2026-11-23T11:59:58.000Z", "2026-11-23T11:59:58.100Z", NOW), "100ms");
+});
+
+t.test("a skipped task, for which the Cloud notes no end, took until it was skipped", async (t) => {
+  const stateAt = "2026-11-23T11:59:58.100Z";
+  t.equal(finishedAt({ state: "Skipped", stateAt }), stateAt);
+  t.equal(finishedAt({ state: "Running", stateAt }), null);
+  t.equal(finishedAt({ state: null, stateAt }), null);
 });

@@ -3,6 +3,7 @@ import { listAgents, listFlows, listProjects } from "../../client/reads.js";
 import { findFlowRun, listFlowRuns, listLogs, listTaskRuns } from "../../client/run-reads.js";
 import { isType, type StateType, stateTypes } from "../../core/state.js";
 import { type Context, collect, group, type Host, usage, wholeNumber, withCloud, withShared } from "../command.js";
+import { isFinishedName } from "../live-run.js";
 import { type Column, coloured, stateColour, table } from "../print.js";
 import { agoText, durationText, printable } from "../text.js";
 
@@ -123,7 +124,11 @@ async function getFlowRuns(context: Context, { flow, project, state, limit }: Fi
       { title: "FLOW", text: (row) => row.flow },
       { title: "STATE", text: (row) => row.state ?? "–", colour: (row) => stateColour(row.state) },
       { title: "DUE", text: (row) => agoText(row.scheduledStartAt, now) },
-      { title: "DURATION", text: (row) => durationText(row.startAt, row.endAt, now), align: "right" },
+      {
+        title: "DURATION",
+        text: (row) => durationText(row.startAt, row.endAt ?? finishedAt(row), now),
+        align: "right",
+      },
       { title: "MESSAGE", text: (row) => row.message ?? "" },
       { title: "ID", text: (row) => row.flowRunId, whole: true },
     ],
@@ -145,7 +150,11 @@ async function getTaskRuns(context: Context, { state, limit }: Filter, flowRun: 
       { title: "TASK", text: (row) => (row.mapIndex < 0 ? row.taskSlug : `${row.taskSlug}[${row.mapIndex}]`) },
       { title: "STATE", text: (row) => row.state ?? "–", colour: (row) => stateColour(row.state) },
       { title: "STARTED", text: (row) => agoText(row.startAt, now) },
-      { title: "DURATION", text: (row) => durationText(row.startAt, row.endAt, now), align: "right" },
+      {
+        title: "DURATION",
+        text: (row) => durationText(row.startAt, row.endAt ?? finishedAt(row), now),
+        align: "right",
+      },
       { title: "MESSAGE", text: (row) => row.message ?? "" },
       { title: "ID", text: (row) => row.taskRunId, whole: true },
     ],
@@ -212,4 +221,9 @@ function readLevels(name: string | undefined): string[] | undefined {
   const at = LEVELS.indexOf(name.toUpperCase());
   if (at >= 0) return LEVELS.slice(at);
   throw usage(`"${name}" is not a level.`, `The levels are ${LEVELS.join(", ")}.`);
+}
+
+/** The Cloud notes no end for tasks that were skipped and the like: theirs is when they entered that state. */
+export function finishedAt({ state, stateAt }: { state: string | null; stateAt: string | null }): string | null {
+  return isFinishedName(state) ? stateAt : null;
 }
