@@ -124,7 +124,7 @@ class FlowRunner {
       reports: this.#reports,
       values: this.#values,
       waiting: this.#waiting,
-      isOpen: () => this.#phase === "open",
+      isOpen: () => this.#isOpen,
       isOver: () => this.#phase === "ended" || this.#phase === "aborted",
       during: (work) => this.#during(work),
     });
@@ -161,6 +161,8 @@ class FlowRunner {
       return;
     }
     if (this.#phase !== "open" || !(await this.#enterRunning())) return;
+    // Between that and here other promises had their turn.
+    if (!this.#isOpen) return;
     for (const each of takeBackVolatile(this.#plan, this.#tasks, this.#known)) {
       taskLogger(each, this.#around).info(`Task "${each.name}" runs again: its value was kept in memory only.`);
     }
@@ -378,6 +380,10 @@ class FlowRunner {
       const isCalledOff = error === this.#stop.signal.reason || error === this.#over.signal.reason;
       if (!isCalledOff) this.#abort(error);
     });
+  }
+
+  get #isOpen(): boolean {
+    return this.#phase === "open";
   }
 
   #at(): string {

@@ -63,6 +63,7 @@ export async function callFunction(run: TaskRun, args: readonly unknown[], aroun
     () => executor.call(call),
     timeoutMs,
     clock,
+    around.over,
     (pending) => {
       const error = timeoutError(run);
       call.stop(error);

@@ -120,6 +120,8 @@ export class TaskPasses {
       if (end) return;
     }
     if (!this.#parts.isOpen() || !(await this.#enterTry(run, args))) return;
+    // Between the acceptance and here other promises had their turn: the run may be over, or lost.
+    if (!this.#parts.isOpen()) return;
     this.#running.add(run);
     let end = await tryTask(run, args, this.#around);
     if (isHandled(run.plan.task)) {
@@ -149,7 +151,7 @@ export class TaskPasses {
       }
       running = end.state;
     }
-    return (await this.#parts.reports.taskRun(run, running)) && this.#parts.isOpen();
+    return this.#parts.reports.taskRun(run, running);
   }
 
   /** A Success whose task keeps its results for later runs is reported as such, and then becomes a Cached one. */

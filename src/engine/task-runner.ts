@@ -92,6 +92,7 @@ async function endOfTry(run: TaskRun, args: readonly unknown[], around: Surround
       if (refused !== undefined) return endWith(pausedAgain(run, refused, around));
       if (!schema) resumption.input = resumption.given;
       resumption.unchecked = false;
+      if (around.stop.aborted) return endWith(cancelled(around.timestamps.now()));
       settled = await callFunction(run, args, around);
     }
   }

@@ -1,10 +1,12 @@
 import t from "tap";
 import { taskContext } from "../../src/core/context.js";
 import { MillraceError } from "../../src/core/errors.js";
+import { parameter } from "../../src/core/parameter.js";
 import { makeState } from "../../src/core/state.js";
 import { task } from "../../src/core/task.js";
 import { CANCEL_GRACE_MS } from "../../src/engine/flow-runner.js";
-import { FakeClock, finish, settled, start } from "./bed.js";
+import type { Reporter } from "../../src/engine/ports.js";
+import { FakeClock, finish, Recorder, settled, start } from "./bed.js";
 
 const cancelled = new MillraceError("RUN_CANCELLED", "cancelled by a person");
 const inc = task("inc", (value: number) => value + 1);
@@ -151,4 +153,66 @@ t.test("a cancellation after the end changes nothing", async (t) => {
   await settled();
   t.equal(end.state.type, "Success");
   t.equal(recorder.lines().at(-1), "flow Success");
+});
+
+/** Fires `reason` so many promises behind the acceptance of the first task run's Running. */
+async function stopBehind(promises: number, reason: MillraceError) {
+  const events: string[] = [];
+  const recorder = new Recorder();
+  const code = task("code", (_: number) => {
+    events.push("begins");
+  });
+  const firesSoon = async () => {
+    for (let at = 0; at < promises; at += 1) await undefined;
+    events.push("stopped");
+    bed.stop.abort(reason);
+  };
+  const reporter: Reporter = {
+    taskRun: (change) => {
+      if (bed.stop.signal.aborted) events.push(`reports ${change.state.type}`);
+      if (change.state.type === "Running") void firesSoon();
+      return recorder.taskRun(change);
+    },
+    flowRun: (change) => {
+      if (promises < 0 && !bed.stop.signal.aborted) void firesSoon();
+      return recorder.flowRun(change);
+    },
+    log: () => {},
+  };
+  const bed = start(() => code(parameter<number>("p", { default: 1 })), { ports: { reporter } });
+  await bed.outcome.catch(() => {});
+  return events;
+}
+
+t.test("whenever a run loses its lease, nothing begins and nothing is reported from then on", async (t) => {
+  const lost = new MillraceError("RUN_LEASE_LOST", "somebody else has it");
+  let late = 0;
+  for (let promises = -1; promises < 12; promises += 1) {
+    const events = await stopBehind(promises, lost);
+    t.same(events.slice(events.indexOf("stopped") + 1), [], `${promises} promises later`);
+    late += events.indexOf("begins") >= 0 && events.indexOf("begins") < events.indexOf("stopped") ? 1 : 0;
+  }
+  t.ok(late > 0, "the last of them come when the code runs already");
+});
+
+t.test("whenever a run is cancelled, nothing begins from then on", async (t) => {
+  for (let promises = 0; promises < 12; promises += 1) {
+    const events = await stopBehind(promises, cancelled);
+    t.equal(events.slice(events.indexOf("stopped") + 1).includes("begins"), false, `${promises} promises later`);
+  }
+});
+
+t.test("a run that is over leaves no timer of a task's timeout behind", async (t) => {
+  for (const reason of [cancelled, new MillraceError("RUN_LEASE_LOST", "somebody else has it")]) {
+    const clock = new FakeClock(true);
+    const { stop, outcome } = start(() => waits.with({ timeoutMs: 3_600_000 })("goes on"), { clock });
+    await settled();
+    t.equal(clock.sleepers, 1);
+    const ended = outcome.catch(() => {});
+    stop.abort(reason);
+    await clock.advance(CANCEL_GRACE_MS);
+    await ended;
+    await settled();
+    t.equal(clock.sleepers, 0, reason.code);
+  }
 });
