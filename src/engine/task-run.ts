@@ -77,6 +77,11 @@ export class TaskRun {
     // A state without a result stands for undefined; a Mapped one has its children's.
     this.valueKnown = this.done && state?.result === undefined && !(plan.task.mapped && state?.type === "Mapped");
     ({ runCount: this.runCount, loop: this.loop, resumption: this.resumption } = standingIn(state));
+    // The value of the round before was in the memory of another process: the loop begins anew.
+    if (this.loop && plan.task.options.checkpoint === false) {
+      this.loop = undefined;
+      this.runCount = 0;
+    }
   }
 
   /** Is it the parent of children, or going to be? */

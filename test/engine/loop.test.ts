@@ -113,6 +113,16 @@ for (const [cut, last, rounds] of cuts) {
   });
 }
 
+t.test("a loop whose values are kept in memory only begins anew in a run taken up elsewhere", async (t) => {
+  const flow = () => counts(3, { checkpoint: false })();
+  const first = start(flow, { refuse: (_, count) => (count > 6 ? new Error("cut") : undefined) });
+  await first.outcome.catch(() => {});
+  t.same(types(first.recorder.reports.slice(1, 6)), ["Running", "Looped", "Running", "Looped", "Running"]);
+  const { end, recorder } = await finish(flow, { taskRuns: knownAfter(first.recorder.reports.slice(0, 6)) });
+  t.equal(end.output, 3);
+  t.same(types(recorder.of("counts-1")), ["Running", "Looped", "Running", "Looped", "Running", "Success"]);
+});
+
 t.test("a loop's value that is gone fails the task, and says so", async (t) => {
   const state = makeState("Looped", null, { loopCount: 1, result: { type: "LocalResult", location: "gone" } });
   const taskRuns = [{ taskRunId: "id", taskSlug: "counts-1", mapIndex: -1, version: 3, state }];
