@@ -214,8 +214,8 @@ class FlowRunner {
     }
     const open = openResources(this.#tasks, this.#passes.running);
     // What was set up is in this process alone: it stays here until its time, however long.
-    if (earliest !== undefined && (open.length > 0 || earliest - this.#ports.clock.now() <= this.#ports.maxWaitMs))
-      return;
+    const stays = open.length > 0 || this.#waiting.holdsInMemory;
+    if (earliest !== undefined && (stays || earliest - this.#ports.clock.now() <= this.#ports.maxWaitMs)) return;
     if (open.length > 0) {
       // Who comes when nobody knows keeps no thread; whoever goes on then sets up anew.
       this.#phase = "concluding";

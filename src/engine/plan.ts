@@ -36,6 +36,8 @@ export interface PlannedTask {
   readonly onDecided: readonly number[];
   /** The tasks to tell when this one and all its children are finished. */
   readonly onComplete: readonly number[];
+  /** The mapped tasks of which single children, by their own item of a literal list, wait for this one. */
+  readonly inItemsOf: readonly number[];
 }
 
 export interface FlowPlan {
@@ -46,7 +48,13 @@ export interface FlowPlan {
   readonly output: Template;
 }
 
-type OpenPlan = PlannedTask & { place: number; waitsFor: number; onDecided: number[]; onComplete: number[] };
+type OpenPlan = PlannedTask & {
+  place: number;
+  waitsFor: number;
+  onDecided: number[];
+  onComplete: number[];
+  inItemsOf: number[];
+};
 
 const plans = new WeakMap<FlowDefinition, FlowPlan>();
 
@@ -70,6 +78,7 @@ function makePlan(flow: FlowDefinition): FlowPlan {
     for (const arg of each.args) if (arg.kind === "each" && !complete.has(arg.upstream)) decided.add(arg.upstream);
     for (const upstream of complete) tasks[upstream]!.onComplete.push(each.index);
     for (const upstream of decided) tasks[upstream]!.onDecided.push(each.index);
+    for (const upstream of new Set(each.itemUpstreams?.flat())) tasks[upstream]!.inItemsOf.push(each.index);
     each.waitsFor = complete.size + decided.size;
     each.place = Math.min(each.index, ...[...decided].map((upstream) => tasks[upstream]!.place));
   }
@@ -116,6 +125,7 @@ function planTask(task: FlowTask, index: number, indexOf: ReadonlyMap<FlowTask, 
     waitsFor: 0,
     onDecided: [],
     onComplete: [],
+    inItemsOf: [],
   };
 }
 

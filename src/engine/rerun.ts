@@ -18,8 +18,8 @@ export function takeBackVolatile(
   for (let at = planned.length - 1; at >= 0; at -= 1) {
     const run = runs[at]!;
     if (!isVolatile(run)) continue;
-    const { onDecided, onComplete } = planned[at]!;
-    const isNeeded = [...onDecided, ...onComplete].some((below) => isOpen(runs[below]!, known));
+    const { onDecided, onComplete, inItemsOf } = planned[at]!;
+    const isNeeded = [...onDecided, ...onComplete, ...inItemsOf].some((below) => isOpen(runs[below]!, known));
     if (!isNeeded) continue;
     run.unreported = true;
     again.push(run);

@@ -106,6 +106,11 @@ export class TaskRun {
     return this.resumed ? this.resumption?.input : undefined;
   }
 
+  /** Is where it stands known in this process alone? */
+  get isInMemory(): boolean {
+    return this.unreported || (this.loop !== undefined && this.plan.task.options.checkpoint === false);
+  }
+
   /** The name that people see, for instance `fetch page[3]`. */
   get name(): string {
     if (this.givenName !== undefined) return this.givenName;

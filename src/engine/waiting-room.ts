@@ -30,6 +30,11 @@ export class WaitingRoom {
     return this.#heap[0]?.dueAt;
   }
 
+  /** Does somebody wait who would have to begin anew elsewhere, and then wait again, for ever? */
+  get holdsInMemory(): boolean {
+    return this.#heap.some(({ run, state }) => run.isInMemory && run.state === state);
+  }
+
   add(run: TaskRun, dueAt: number): void {
     const heap = this.#heap;
     let at = heap.push({ run, dueAt, state: run.state }) - 1;

@@ -123,6 +123,16 @@ t.test("a loop whose values are kept in memory only begins anew in a run taken u
   t.same(types(recorder.of("counts-1")), ["Running", "Looped", "Running", "Looped", "Running", "Success"]);
 });
 
+t.test("a loop whose values are kept in memory only waits for its retries here, however long", async (t) => {
+  const fails = (loopCount: number, runCount: number) => {
+    if (loopCount === 2 && runCount === 1) throw new Error("once");
+  };
+  const options = { checkpoint: false, retries: 1, retryDelayMs: 3_600_000 };
+  const { end, clock } = await finish(() => counts(3, options, fails)(), { ports: { maxWaitMs: 0 } });
+  t.equal(end.output, 3);
+  t.equal(clock.now() - clock.startedAt, 3_600_000);
+});
+
 t.test("a loop's value that is gone fails the task, and says so", async (t) => {
   const state = makeState("Looped", null, { loopCount: 1, result: { type: "LocalResult", location: "gone" } });
   const taskRuns = [{ taskRunId: "id", taskSlug: "counts-1", mapIndex: -1, version: 3, state }];

@@ -1,4 +1,5 @@
 import t from "tap";
+import { taskContext } from "../../src/core/context.js";
 import type { BuildFlow } from "../../src/core/flow-builder.js";
 import type { FlowDefinition } from "../../src/core/flow-definition.js";
 import { signals } from "../../src/core/signal.js";
@@ -114,6 +115,25 @@ t.test("a task that pauses when it runs again fails: nobody could resume it", as
   const { end, recorder } = await takenUp(() => use(pauses()), 4);
   t.equal(end.end.kind, "finished");
   t.equal(recorder.of("use-1").at(-1)?.state.type, "TriggerFailed");
+});
+
+t.test("a task runs again for the sake of one child, in whose item of a list it stands", async (t) => {
+  const state = makeState("Success", null);
+  const taskRuns = [{ taskRunId: "id", taskSlug: "open-1", mapIndex: -1, version: 3, state }];
+  const { recorder } = await finish(() => use.map([open(3)]), { taskRuns });
+  t.equal(recorder.of("use-1[0]").at(-1)?.state.type, "Success");
+});
+
+t.test("a task that runs again waits for its retry here, however long: elsewhere it would wait anew", async (t) => {
+  const slow = task("slow", { checkpoint: false, retries: 1, retryDelayMs: 3_600_000 }, () => {
+    if (taskContext().runCount === 1) throw new Error("once");
+    return { query: () => 1 };
+  });
+  const state = makeState("Success", null);
+  const taskRuns = [{ taskRunId: "id", taskSlug: "slow-1", mapIndex: -1, version: 3, state }];
+  const { end, clock } = await finish(() => use(slow()), { taskRuns, ports: { maxWaitMs: 0 } });
+  t.equal(end.end.kind, "finished");
+  t.equal(clock.now() - clock.startedAt, 3_600_000);
 });
 
 t.test("a task that sets something up runs again though its result was kept", async (t) => {
