@@ -54,7 +54,9 @@ t.test("the package holds what it needs and nothing else", async (t) => {
     "dist/src/server/schema.graphql",
   ];
   for (const path of wanted) t.ok(paths.includes(path), path);
-  const outside = paths.filter((path) => !/^(dist\/(src|workers)\/|bin\/|docs\/[\w-]+\.md$)/.test(path) && !wanted.includes(path));
+  const outside = paths.filter(
+    (path) => !/^(dist\/(src|workers)\/|bin\/|docs\/[\w-]+\.md$)/.test(path) && !wanted.includes(path),
+  );
   t.same(outside, [], "beside the compiled code there are only the documents");
   t.same(
     paths.filter((path) => /(^|\/)(test|fixtures|bench|examples)\/|\.test\./.test(path)),

@@ -65,7 +65,9 @@ await agent.start();
 
 for (const [module, flows] of modules) {
   t.test(`${module}: the same without a Cloud and through an agent`, async (t) => {
-    const defined = await Promise.all((await saveModule(fileOf(module))).map(({ location }) => loadFlow(location.location)));
+    const defined = await Promise.all(
+      (await saveModule(fileOf(module))).map(({ location }) => loadFlow(location.location)),
+    );
     t.same(defined.map(({ name }) => name).sort(), Object.keys(flows).sort(), "every flow has its expectation");
     await Promise.all(
       defined.map(async (flow) => {
