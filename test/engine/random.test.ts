@@ -5,8 +5,8 @@ import { PROPERTY_TIMEOUT_MS } from "../helpers/property-runs.js";
 import { playRight, tryFlows } from "./random/check.js";
 
 /*
- * Each flow has up to 200 steps. How many flows are tried: the numbers below, or MILLRACE_PROPERTY_RUNS. A failure prints its
- * seed, its path and the smallest flow that shows it.
+ * Each flow has up to 200 steps. How many flows are tried: the numbers below, or MILLRACE_PROPERTY_RUNS; for many of them the
+ * test is run by node itself, with TAP_TIMEOUT=0. A failure prints its seed, its path and the smallest flow that shows it.
  */
 const FLOWS = 500;
 const EXECUTOR_FLOWS = 150;
