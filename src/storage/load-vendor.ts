@@ -49,7 +49,9 @@ function resolveFrom(name: string, folder: string): string | undefined {
 /** The package itself, not one that it needs in turn. */
 function isMissing(error: unknown, name: string): boolean {
   const { code, message } = error as NodeJS.ErrnoException;
-  return code === "ERR_MODULE_NOT_FOUND" && message.includes(`'${name}'`);
+  // An error that came through loader hooks, which run on a thread of their own, may have lost its code.
+  const isNotFound = code === "ERR_MODULE_NOT_FOUND" || message.startsWith("Cannot find package");
+  return isNotFound && message.includes(`'${name}'`);
 }
 
 function unusable(name: string, cause: unknown): MillraceError {
