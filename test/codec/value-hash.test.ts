@@ -66,7 +66,8 @@ const elsewhere: [string, string, string[], NodeJS.ProcessEnv][] = [
     `another Node on the PATH`,
     file,
     [],
-    {},
+    // This Node's options may be none of that one's.
+    { NODE_OPTIONS: "" },
   ]),
 ];
 

@@ -1,4 +1,5 @@
 import { writeFile } from "node:fs/promises";
+import nodeModule from "node:module";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import type { RegisteredFlow } from "../../src/client/cloud.js";
@@ -115,9 +116,13 @@ t.test("a module that serves its flow at its top level can be deployed", async (
   t.match(await deployModule(file, "Sales", { cloud }), [{ version: 1 }]);
 });
 
-t.test("loading a flow with a schedule loads none of the libraries that read schedules", async (t) => {
-  const file = await project(t, 'schedules.cron("0 9 * * *", { timeZone: "Europe/Berlin" })');
-  const program = `
+const cannotListen = "registerHooks" in nodeModule ? false : "module.registerHooks came with Node 22.15";
+t.test(
+  "loading a flow with a schedule loads none of the libraries that read schedules",
+  { skip: cannotListen },
+  async (t) => {
+    const file = await project(t, 'schedules.cron("0 9 * * *", { timeZone: "Europe/Berlin" })');
+    const program = `
     import { registerHooks } from "node:module";
     const loaded = [];
     registerHooks({ load(url, context, next) { loaded.push(url); return next(url, context); } });
@@ -129,6 +134,7 @@ t.test("loading a flow with a schedule loads none of the libraries that read sch
     const after = loaded.filter((url) => /croner|rrule-temporal/.test(url)).length;
     console.log(before, after > 1);
   `;
-  await writeFile(join(file, "../probe.mjs"), program);
-  t.equal(await runProgram(join(file, ".."), "probe.mjs"), "0 true");
-});
+    await writeFile(join(file, "../probe.mjs"), program);
+    t.equal(await runProgram(join(file, ".."), "probe.mjs"), "0 true");
+  },
+);
