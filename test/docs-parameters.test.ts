@@ -1,51 +1,23 @@
-import { readFile, symlink, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import t from "tap";
-import ts from "typescript";
 import type { LogLine } from "../src/core/context.js";
 import type { Flow } from "../src/flow.js";
 import type { FlowRun } from "../src/run-flow.js";
 import { testFlow } from "../src/testing/index.js";
-import { transform } from "./helpers/compile.js";
-import { userProject } from "./helpers/fixture.js";
-import { repositoryFolder } from "./helpers/source-tree.js";
-
-/** A page's examples as one module of a user's: what a block declares, the next ones use. */
-async function examplesOf(t: Parameters<typeof userProject>[0], page: string): Promise<string> {
-  const text = await readFile(join(repositoryFolder, "docs", page), "utf8");
-  const source = [...text.matchAll(/^```ts\n(.*?)^```/gms)].map((match) => match[1]!).join("\n");
-  const folder = await userProject(t, { "examples.ts": source });
-  await symlink(join(repositoryFolder, "node_modules", "zod"), join(folder, "node_modules", "zod"));
-  // Both are ambient in a user's project: Node's types, for `console`.
-  await symlink(join(repositoryFolder, "node_modules", "@types"), join(folder, "node_modules", "@types"));
-  await writeFile(join(folder, "examples.mjs"), (await transform(source, "examples.ts")).code);
-  return folder;
-}
+import { examplesOf } from "./helpers/page-examples.js";
 
 for (const page of ["parameters-and-secrets.md", "task-context.md", "tasks.md", "testing.md"]) {
   t.test(`the examples of ${page} compile as a user's module, with all checks on`, async (t) => {
-    const folder = await examplesOf(t, page);
-    const program = ts.createProgram([join(folder, "examples.ts")], {
-      strict: true,
-      noEmit: true,
-      target: ts.ScriptTarget.ES2023,
-      module: ts.ModuleKind.NodeNext,
-      moduleResolution: ts.ModuleResolutionKind.NodeNext,
-      skipLibCheck: true,
-      types: ["node"],
-    });
-    t.same(
-      ts.getPreEmitDiagnostics(program).map((each) => ts.flattenDiagnosticMessageText(each.messageText, "\n")),
-      [],
-    );
+    t.same((await examplesOf(t, page)).problems(), []);
   });
 }
 
 t.test("parameters and secrets do what their page says", async (t) => {
-  const folder = await examplesOf(t, "parameters-and-secrets.md");
-  const examples = (await import(join(folder, "examples.mjs"))) as Record<string, Flow> & {
-    tryLoad(): Promise<FlowRun>;
-  };
+  const page = await examplesOf(t, "parameters-and-secrets.md");
+  const examples = await page.load<
+    Record<string, Flow> & {
+      tryLoad(): Promise<FlowRun>;
+    }
+  >();
   const logs: LogLine[] = [];
   const run = (name: string, parameters: Record<string, unknown> = {}, secrets: Record<string, unknown> = {}) =>
     examples[name]!.run(parameters, { secrets, log: (line) => logs.push(line) });
@@ -72,8 +44,8 @@ t.test("parameters and secrets do what their page says", async (t) => {
 });
 
 t.test("the context tells what its page says, and prints are heard", async (t) => {
-  const folder = await examplesOf(t, "task-context.md");
-  const examples = (await import(join(folder, "examples.mjs"))) as Record<string, Flow>;
+  const page = await examplesOf(t, "task-context.md");
+  const examples = await page.load<Record<string, Flow>>();
   const logs: LogLine[] = [];
   const run = (name: string) =>
     examples[name]!.run({}, { scheduledStartAt: "2026-11-23T10:00:00Z", log: (line) => logs.push(line) });
@@ -87,8 +59,8 @@ t.test("the context tells what its page says, and prints are heard", async (t) =
 });
 
 t.test("tasks do what their page says", async (t) => {
-  const folder = await examplesOf(t, "tasks.md");
-  const examples = (await import(join(folder, "examples.mjs"))) as Record<string, Flow> & { whatWasTold(): string[] };
+  const page = await examplesOf(t, "tasks.md");
+  const examples = await page.load<Record<string, Flow> & { whatWasTold(): string[] }>();
   const patient = await testFlow(examples.patient!);
   t.same(patient.output, ["2026-11-23 a", "2026-11-23 b"]);
   t.equal(patient.types("fetch rows-1").filter((type) => type === "Retrying").length, 2);
@@ -104,11 +76,11 @@ t.test("tasks do what their page says", async (t) => {
 });
 
 t.test("a flow is tested as the page on testing says", async (t) => {
-  const folder = await examplesOf(t, "testing.md");
-  const examples = (await import(join(folder, "examples.mjs"))) as {
+  const page = await examplesOf(t, "testing.md");
+  const examples = await page.load<{
     testRelease(): Promise<unknown>;
     testNoNetwork(): Promise<unknown>;
-  };
+  }>();
   t.equal(await examples.testRelease(), "2.0 by Ada");
   t.same(await examples.testNoNetwork(), { minutes: 3, failure: "Failed" });
 });

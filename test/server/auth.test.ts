@@ -1,7 +1,6 @@
 import t from "tap";
 import { newId } from "../../src/core/ids.js";
-import { insertApiKey } from "../../src/db/api-keys.js";
-import { hashToken } from "../../src/server/auth.js";
+import { addSecondTenant } from "../helpers/second-tenant.js";
 import { HandClock, mutation, refusalOf, startTestCloud } from "../helpers/server.js";
 
 const clock = new HandClock();
@@ -101,28 +100,8 @@ t.test("rows of another tenant can be neither reached nor changed", async (t) =>
 });
 
 t.test("two tenants share neither report streams nor agents, though they may name the same", async (t) => {
-  const tenant = "018f0000-0000-7000-8000-00000000000c";
   const at = new Date(clock.now()).toISOString();
-  await cloud.server.database.write(async (transaction) => {
-    const row = { created: at, updated: at };
-    const { query } = transaction;
-    await query
-      .insertInto("tenant")
-      .values({ ...row, id: tenant, name: "third", slug: "third" })
-      .execute();
-    await insertApiKey(transaction, {
-      ...row,
-      id: newId(),
-      tenant_id: tenant,
-      user_id: newId(),
-      name: "key",
-      key_hash: hashToken("other-token"),
-      scope: "USER",
-      expires_at: null,
-      last_used: null,
-    });
-  });
-  const theirs = { authorization: "Bearer other-token" };
+  const theirs = await addSecondTenant(cloud, at);
   const { id: agent_id } = await cloud.call("register_agent", { type: "LocalAgent", name: "mine", labels: [] });
   const stream_id = newId();
   const report = (batch: number, headers?: Record<string, string>) =>

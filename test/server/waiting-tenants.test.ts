@@ -1,7 +1,5 @@
 import t from "tap";
-import { newId } from "../../src/core/ids.js";
-import { insertApiKey } from "../../src/db/api-keys.js";
-import { hashToken } from "../../src/server/auth.js";
+import { addSecondTenant } from "../helpers/second-tenant.js";
 import {
   deployFlow,
   flowState,
@@ -13,26 +11,7 @@ import {
 } from "../helpers/server.js";
 
 const cloud = await startTestCloud(t);
-const tenant = newId();
-const row = { created: "2026-11-23T10:00:00.000Z", updated: "2026-11-23T10:00:00.000Z" };
-await cloud.server.database.write(async (transaction) => {
-  await transaction.query
-    .insertInto("tenant")
-    .values({ ...row, id: tenant, name: "other", slug: "other" })
-    .execute();
-  await insertApiKey(transaction, {
-    ...row,
-    id: newId(),
-    tenant_id: tenant,
-    user_id: newId(),
-    name: "key",
-    key_hash: hashToken("other-token"),
-    scope: "USER",
-    expires_at: null,
-    last_used: null,
-  });
-});
-const theirs = { authorization: "Bearer other-token" };
+const theirs = await addSecondTenant(cloud, "2026-11-23T10:00:00.000Z");
 
 t.test(
   "another tenant can neither resume a paused task nor see a cached result, whatever ids and keys it knows",
@@ -62,7 +41,7 @@ t.test(
     t.match(await taskRunStates(cloud, run.flow_run_id), { "a-1": "Paused" });
 
     for (const cache_key of [null, "k"]) {
-      const input = { flow_id: flowId, task_slug: "b-1", cache_key, since: row.created };
+      const input = { flow_id: flowId, task_slug: "b-1", cache_key, since: "2026-11-23T10:00:00.000Z" };
       const query = "query($input: cached_states_input!) { cached_states(input: $input) }";
       t.match((await cloud.ask(query, { input })).body.data, { cached_states: [{ message: "mine" }] });
       t.strictSame((await cloud.ask(query, { input }, theirs)).body.data, { cached_states: [] });
