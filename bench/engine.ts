@@ -3,7 +3,7 @@ import type { FlowDefinition } from "../src/core/flow-definition.js";
 import { newId } from "../src/core/ids.js";
 import { task } from "../src/core/task.js";
 import { runFlow } from "../src/engine/flow-runner.js";
-import { localPorts } from "../src/engine/local-ports.js";
+import { localPorts } from "../src/engine/local/local-ports.js";
 import { type BenchRow, median } from "./table.js";
 
 /** What the engine may cost a task, in µs, without a Cloud. */

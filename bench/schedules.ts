@@ -1,6 +1,6 @@
-import type { Schedule } from "../src/core/schedule.js";
-import { filters } from "../src/core/schedule-rules.js";
-import { schedules } from "../src/core/schedules.js";
+import type { Schedule } from "../src/core/schedule/schedule.js";
+import { filters } from "../src/core/schedule/schedule-rules.js";
+import { schedules } from "../src/core/schedule/schedules.js";
 import { scheduleEvents } from "../src/schedule/schedule-events.js";
 import { type BenchTable, median, perSecond } from "./table.js";
 

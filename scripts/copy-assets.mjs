@@ -1,7 +1,7 @@
 // What tsc leaves behind: files that the compiled code reads beside itself.
-import { cpSync, mkdirSync } from "node:fs";
+import { cpSync, rmSync } from "node:fs";
 
-for (const file of ["src/server/schema.graphql"]) {
-  mkdirSync(`dist/${file.slice(0, file.lastIndexOf("/"))}`, { recursive: true });
-  cpSync(file, `dist/${file}`);
+for (const folder of ["src/server/api/schema"]) {
+  rmSync(`dist/${folder}`, { recursive: true, force: true });
+  cpSync(folder, `dist/${folder}`, { recursive: true });
 }

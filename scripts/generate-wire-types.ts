@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import {
   type ConstDirectiveNode,
@@ -6,10 +6,12 @@ import {
   type InputValueDefinitionNode,
   Kind,
   type ObjectTypeDefinitionNode,
+  type ObjectTypeExtensionNode,
   parse,
   type StringValueNode,
   type TypeNode,
 } from "graphql";
+import { schemaText } from "../src/server/api/schema.js";
 
 /** What a scalar is on the wire. */
 const SCALARS: Record<string, string> = {
@@ -24,14 +26,20 @@ const SCALARS: Record<string, string> = {
 };
 const ROOTS: Record<string, string> = { Query: "Queries", Mutation: "Mutations", Subscription: "Subscriptions" };
 
-const HEADER = `// Made from src/server/schema.graphql by \`npm run generate\`. Do not edit: a test compares it with the schema.
+const HEADER = `// Made from src/server/api/schema/ by \`npm run generate\`. Do not edit: a test compares it with the schema.
 `;
 
 /** The TypeScript text that says what the schema says: an interface for each type, and one for each root's fields. */
 export function wireTypes(schema: string): string {
   const parts: string[] = [HEADER];
-  for (const definition of parse(schema).definitions) {
-    if (definition.kind === Kind.OBJECT_TYPE_DEFINITION) parts.push(objectType(definition));
+  const { definitions } = parse(schema);
+  for (const definition of definitions) {
+    if (definition.kind === Kind.OBJECT_TYPE_DEFINITION) {
+      const { value } = definition.name;
+      const more = definitions.filter((each) => each.kind === Kind.OBJECT_TYPE_EXTENSION && each.name.value === value);
+      const all = [definition, ...(more as ObjectTypeExtensionNode[])].flatMap((each) => each.fields ?? []);
+      parts.push(objectType(definition, all));
+    }
     if (definition.kind === Kind.INPUT_OBJECT_TYPE_DEFINITION) {
       const fields = (definition.fields ?? []).map(
         (field) => `${doc(field.description, "  ")}  ${inputField(field)};\n`,
@@ -44,9 +52,9 @@ export function wireTypes(schema: string): string {
   return parts.join("\n");
 }
 
-function objectType(definition: ObjectTypeDefinitionNode): string {
+function objectType(definition: ObjectTypeDefinitionNode, all: readonly FieldDefinitionNode[]): string {
   const root = ROOTS[definition.name.value];
-  const fields = (definition.fields ?? []).map((field) => {
+  const fields = all.map((field) => {
     const text = root === undefined ? `${field.name.value}: ${outputType(field.type)}` : rootField(field);
     return `${doc(field.description, "  ", field.directives)}  ${text};\n`;
   });
@@ -92,5 +100,5 @@ function doc(text: StringValueNode | undefined, indent = "", directives: readonl
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   // Run from the repository's root by `npm run generate`.
-  writeFileSync("src/client/wire.ts", wireTypes(readFileSync("src/server/schema.graphql", "utf8")));
+  writeFileSync("src/client/wire.ts", wireTypes(schemaText));
 }

@@ -1,7 +1,7 @@
 import { openCloud } from "./client/cloud-client.js";
 import { resolveCloud } from "./client/config.js";
 import type { FlowDefinition } from "./core/flow-definition.js";
-import type { StorageOptions } from "./core/flow-storage.js";
+import type { StorageOptions } from "./core/options/flow-storage.js";
 import { deployFlow } from "./deploy/deploy.js";
 
 /** Options of `flow.deploy()`; all of them optional. */

@@ -1,8 +1,8 @@
 import { approver, type OnPause } from "./ask-approval.js";
 import { findLocalSecret } from "./client/secrets.js";
 import type { LogLine } from "./core/context.js";
-import type { ExecutorOptions } from "./core/executor.js";
 import type { FlowDefinition } from "./core/flow-definition.js";
+import type { ExecutorOptions } from "./core/options/executor.js";
 import type { State } from "./core/state.js";
 import type { FinishedTaskRun } from "./engine/ports.js";
 import { runLocally } from "./execute/run-locally.js";

@@ -62,6 +62,8 @@ const importers: Record<string, readonly string[]> = {
   "@aws-sdk/client-s3": ["storage"],
   "@valibot/to-json-schema": ["execute"],
   ajv: ["server"],
+  pg: ["db"],
+  "prom-client": ["server"],
   "@google-cloud/storage": ["storage"],
   "@azure/storage-blob": ["storage"],
   "@azure/identity": ["storage"],
@@ -227,18 +229,18 @@ t.test("the engine knows no network, no disk and no thread", async (t) => {
 t.test("apply-state is the only writer of states", async (t) => {
   const server = all.filter((file) => folderOf(file.path) === "server");
   const except = (...paths: readonly string[]) => server.filter((file) => !paths.includes(file.path));
-  const writes = except("src/server/ledger.ts").flatMap((file) =>
+  const writes = except("src/server/states/ledger.ts").flatMap((file) =>
     file.imports
       .filter((line) => !line.typeOnly && /^src\/db\/(states|flow-runs|task-runs)\.ts$/.test(line.file ?? ""))
       .filter((line) => line.names.some((name) => /^(insert|write)(Flow|Task)Runs?(States)?$/.test(name)))
       .map((line) => where(file, line)),
   );
-  holds(t, "rows of runs and states are written by src/server/ledger.ts alone, when it commits", writes);
-  const enters = except("src/server/apply-state.ts").flatMap((file) => [
+  holds(t, "rows of runs and states are written by src/server/states/ledger.ts alone, when it commits", writes);
+  const enters = except("src/server/states/apply-state.ts").flatMap((file) => [
     ...callsOf(file, /\b(flowRunStates|taskRunStates)\.push$/),
     ...assignmentsTo(file, /\.(state|serialized_state|state_timestamp)$/),
   ]);
-  holds(t, "a run enters a state in src/server/apply-state.ts alone, where the move is judged", enters);
+  holds(t, "a run enters a state in src/server/states/apply-state.ts alone, where the move is judged", enters);
   t.ok(
     server.some((file) => callsOf(file, /\bflowRunStates\.push$/).length > 0),
     "the rule still finds the writer",

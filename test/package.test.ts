@@ -51,7 +51,7 @@ t.test("the package holds what it needs and nothing else", async (t) => {
     "LICENSE",
     "CHANGELOG.md",
     manifest.bin.millrace,
-    "dist/src/server/schema.graphql",
+    "dist/src/server/api/schema/base.graphql",
   ];
   for (const path of wanted) t.ok(paths.includes(path), path);
   const outside = paths.filter(

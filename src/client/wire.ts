@@ -1,54 +1,4 @@
-// Made from src/server/schema.graphql by `npm run generate`. Do not edit: a test compares it with the schema.
-
-export interface Queries {
-  /** Answers anyone with a token: is the Cloud there? */
-  hello: { arguments: Record<string, never>; payload: string };
-  auth_info: { arguments: Record<string, never>; payload: AuthInfo };
-  api: { arguments: Record<string, never>; payload: ApiInfo };
-  /** Ours. Cached states, newest first, that may stand for running a task of this flow version; with a key, of any flow's tasks that share it. */
-  cached_states: { arguments: { input: CachedStatesInput }; payload: unknown[] };
-}
-
-export interface Mutations {
-  create_project: { arguments: { input: CreateProjectInput }; payload: IdPayload };
-  /** Registers a flow with its tasks and edges. The same idempotency key as the newest version's answers that version's id, unchanged. */
-  create_flow: { arguments: { input: CreateFlowInput }; payload: CreateFlowPayload };
-  /** Asks for a run. The same idempotency key for the same flow answers the first run's id. */
-  create_flow_run: { arguments: { input: CreateFlowRunInput }; payload: IdPayload };
-  /** Finished: nothing. Running, and held by an agent: Cancelling, and the agent is told. Otherwise: Cancelled at once. */
-  cancel_flow_run: { arguments: { input: CancelFlowRunInput }; payload: StatePayload };
-  /** The same name, type, core version and labels answer the agent's earlier id. */
-  register_agent: { arguments: { input: RegisterAgentInput }; payload: IdPayload };
-  get_runs_in_queue: { arguments: { input: GetRunsInQueueInput }; payload: RunsInQueuePayload };
-  /** Ours. Gives due runs to exactly one agent, each with a lease and a fence, and sets them Submitted. */
-  claim_runs: { arguments: { input: ClaimRunsInput }; payload: ClaimRunsPayload };
-  /** Ours. Keeps leases alive; answers what has become of each run. */
-  renew_leases: { arguments: { input: RenewLeasesInput }; payload: RenewLeasesPayload };
-  /** Ours. Gives runs back: those that were claimed and never begun, or whose thread died, are Scheduled again, or Failed with the reason; those whose tasks wait stay Running. */
-  release_runs: { arguments: { input: ReleaseRunsInput }; payload: SuccessPayload };
-  /** Ours. Many states and log lines of many runs in one transaction, judged one by one in the order given. Safe to send twice. */
-  report_states: { arguments: { input: ReportStatesInput }; payload: ReportStatesPayload };
-  set_flow_run_states: { arguments: { input: SetFlowRunStatesInput }; payload: SetStatesPayload };
-  set_task_run_states: { arguments: { input: SetTaskRunStatesInput }; payload: SetStatesPayload };
-  /** Ours. Lets a Paused task run go on; `input` is what whoever resumes it has to say. */
-  resume_task_run: { arguments: { input: ResumeTaskRunInput }; payload: StatePayload };
-  write_run_logs: { arguments: { input: WriteRunLogsInput }; payload: SuccessPayload };
-  update_flow_run_heartbeat: { arguments: { input: UpdateFlowRunHeartbeatInput }; payload: SuccessPayload };
-  /** The key is shown in this answer and never again. */
-  create_api_key: { arguments: { input: CreateApiKeyInput }; payload: CreateApiKeyPayload };
-}
-
-export interface Subscriptions {
-  /** Ours. Tells an agent at once that a run it may take is due, or that one of its runs is to stop. */
-  agent_events: { arguments: { agent_id: string; flow_group_id?: string | null }; payload: AgentEvent };
-}
-
-export interface CachedStatesInput {
-  flow_id: string;
-  task_slug: string;
-  cache_key?: string | null;
-  since: string;
-}
+// Made from src/server/api/schema/ by `npm run generate`. Do not edit: a test compares it with the schema.
 
 export interface AuthInfo {
   tenant_id: string | null;
@@ -57,73 +7,9 @@ export interface AuthInfo {
   name: string | null;
 }
 
-export interface ApiInfo {
-  backend: string;
-  mode: string;
-  version: string;
-  core_version: string;
-}
-
-export interface IdPayload {
-  id: string;
-}
-
-export interface SuccessPayload {
-  success: boolean;
-  error: string | null;
-}
-
-export interface StatePayload {
-  state: string;
-}
-
-export interface RunsInQueuePayload {
-  flow_run_ids: string[];
-}
-
 export interface CreateApiKeyPayload {
   id: string;
   key: string;
-}
-
-export interface CreateFlowPayload {
-  id: string;
-  /** Ours. */
-  version: number;
-  /** Ours. */
-  flow_group_id: string;
-  /** Ours. False when the newest version already had this idempotency key. */
-  created: boolean;
-}
-
-export interface CreateProjectInput {
-  name: string;
-  description?: string | null;
-  tenant_id?: string | null;
-}
-
-export interface CreateFlowInput {
-  project_id: string;
-  serialized_flow: unknown;
-  set_schedule_active?: boolean | null;
-  version_group_id?: string | null;
-  idempotency_key?: string | null;
-}
-
-export interface CreateFlowRunInput {
-  flow_id?: string | null;
-  version_group_id?: string | null;
-  idempotency_key?: string | null;
-  parameters?: unknown;
-  run_config?: unknown;
-  labels?: string[] | null;
-  context?: unknown;
-  scheduled_start_time?: string | null;
-  flow_run_name?: string | null;
-}
-
-export interface CancelFlowRunInput {
-  flow_run_id: string;
 }
 
 export interface CreateApiKeyInput {
@@ -146,6 +32,10 @@ export interface GetRunsInQueueInput {
   before?: string | null;
   labels?: string[] | null;
   tenant_id?: string | null;
+}
+
+export interface RunsInQueuePayload {
+  flow_run_ids: string[];
 }
 
 export interface ClaimRunsInput {
@@ -261,6 +151,141 @@ export interface RefusedReport {
   message: string;
 }
 
+export interface AgentEvent {
+  /** A run that this agent may take is due. */
+  run_due: boolean;
+  /** Runs of this agent that are to stop. */
+  cancelling: string[];
+}
+
+export interface Queries {
+  /** Answers anyone with a token: is the Cloud there? */
+  hello: { arguments: Record<string, never>; payload: string };
+  api: { arguments: Record<string, never>; payload: ApiInfo };
+  auth_info: { arguments: Record<string, never>; payload: AuthInfo };
+  /** Ours. Cached states, newest first, that may stand for running a task of this flow version; with a key, of any flow's tasks that share it. */
+  cached_states: { arguments: { input: CachedStatesInput }; payload: unknown[] };
+}
+
+export interface Mutations {
+  /** The key is shown in this answer and never again. */
+  create_api_key: { arguments: { input: CreateApiKeyInput }; payload: CreateApiKeyPayload };
+  /** The same name, type, core version and labels answer the agent's earlier id. */
+  register_agent: { arguments: { input: RegisterAgentInput }; payload: IdPayload };
+  get_runs_in_queue: { arguments: { input: GetRunsInQueueInput }; payload: RunsInQueuePayload };
+  /** Ours. Gives due runs to exactly one agent, each with a lease and a fence, and sets them Submitted. */
+  claim_runs: { arguments: { input: ClaimRunsInput }; payload: ClaimRunsPayload };
+  /** Ours. Keeps leases alive; answers what has become of each run. */
+  renew_leases: { arguments: { input: RenewLeasesInput }; payload: RenewLeasesPayload };
+  /** Ours. Gives runs back: those that were claimed and never begun, or whose thread died, are Scheduled again, or Failed with the reason; those whose tasks wait stay Running. */
+  release_runs: { arguments: { input: ReleaseRunsInput }; payload: SuccessPayload };
+  /** Ours. Many states and log lines of many runs in one transaction, judged one by one in the order given. Safe to send twice. */
+  report_states: { arguments: { input: ReportStatesInput }; payload: ReportStatesPayload };
+  /** Asks for a run. The same idempotency key for the same flow answers the first run's id. */
+  create_flow_run: { arguments: { input: CreateFlowRunInput }; payload: IdPayload };
+  /** Finished: nothing. Running, and held by an agent: Cancelling, and the agent is told. Otherwise: Cancelled at once. */
+  cancel_flow_run: { arguments: { input: CancelFlowRunInput }; payload: StatePayload };
+  update_flow_run_heartbeat: { arguments: { input: UpdateFlowRunHeartbeatInput }; payload: SuccessPayload };
+  write_run_logs: { arguments: { input: WriteRunLogsInput }; payload: SuccessPayload };
+  create_project: { arguments: { input: CreateProjectInput }; payload: IdPayload };
+  /** Registers a flow with its tasks and edges. The same idempotency key as the newest version's answers that version's id, unchanged. */
+  create_flow: { arguments: { input: CreateFlowInput }; payload: CreateFlowPayload };
+  set_flow_run_states: { arguments: { input: SetFlowRunStatesInput }; payload: SetStatesPayload };
+  set_task_run_states: { arguments: { input: SetTaskRunStatesInput }; payload: SetStatesPayload };
+  /** Ours. Lets a Paused task run go on; `input` is what whoever resumes it has to say. */
+  resume_task_run: { arguments: { input: ResumeTaskRunInput }; payload: StatePayload };
+}
+
+export interface Subscriptions {
+  /** Ours. Tells an agent at once that a run it may take is due, or that one of its runs is to stop. */
+  agent_events: { arguments: { agent_id: string; flow_group_id?: string | null }; payload: AgentEvent };
+}
+
+export interface ApiInfo {
+  backend: string;
+  mode: string;
+  version: string;
+  core_version: string;
+}
+
+export interface IdPayload {
+  id: string;
+}
+
+export interface SuccessPayload {
+  success: boolean;
+  error: string | null;
+}
+
+export interface StatePayload {
+  state: string;
+}
+
+export interface CreateFlowRunInput {
+  flow_id?: string | null;
+  version_group_id?: string | null;
+  idempotency_key?: string | null;
+  parameters?: unknown;
+  run_config?: unknown;
+  labels?: string[] | null;
+  context?: unknown;
+  scheduled_start_time?: string | null;
+  flow_run_name?: string | null;
+}
+
+export interface CancelFlowRunInput {
+  flow_run_id: string;
+}
+
+export interface UpdateFlowRunHeartbeatInput {
+  flow_run_id: string;
+}
+
+export interface WriteRunLogsInput {
+  logs: LogInput[];
+}
+
+export interface LogInput {
+  flow_run_id?: string | null;
+  task_run_id?: string | null;
+  timestamp?: string | null;
+  name?: string | null;
+  level?: string | null;
+  message?: string | null;
+  info?: unknown;
+}
+
+export interface CreateProjectInput {
+  name: string;
+  description?: string | null;
+  tenant_id?: string | null;
+}
+
+export interface CreateFlowInput {
+  project_id: string;
+  serialized_flow: unknown;
+  set_schedule_active?: boolean | null;
+  version_group_id?: string | null;
+  idempotency_key?: string | null;
+}
+
+export interface CreateFlowPayload {
+  id: string;
+  /** Ours. */
+  version: number;
+  /** Ours. */
+  flow_group_id: string;
+  /** Ours. False when the newest version already had this idempotency key. */
+  created: boolean;
+}
+
+export interface CachedStatesInput {
+  flow_id: string;
+  task_slug: string;
+  cache_key?: string | null;
+  since: string;
+}
+
 export interface SetFlowRunStatesInput {
   states: SetFlowRunStateInput[];
 }
@@ -295,29 +320,4 @@ export interface SetStatePayload {
   id: string;
   status: string;
   message: string | null;
-}
-
-export interface WriteRunLogsInput {
-  logs: LogInput[];
-}
-
-export interface LogInput {
-  flow_run_id?: string | null;
-  task_run_id?: string | null;
-  timestamp?: string | null;
-  name?: string | null;
-  level?: string | null;
-  message?: string | null;
-  info?: unknown;
-}
-
-export interface UpdateFlowRunHeartbeatInput {
-  flow_run_id: string;
-}
-
-export interface AgentEvent {
-  /** A run that this agent may take is due. */
-  run_due: boolean;
-  /** Runs of this agent that are to stop. */
-  cancelling: string[];
 }

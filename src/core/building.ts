@@ -1,7 +1,7 @@
-import { checkFlowOptions } from "./check-options.js";
 import { isMillraceError, MillraceError } from "./errors.js";
 import { type BuildFlow, FlowBuilder } from "./flow-builder.js";
 import type { FlowDefinition, FlowOptions } from "./flow-definition.js";
+import { checkFlowOptions } from "./options/check-options.js";
 
 /** The flow being built right now; a build function is synchronous, so there is one at most. */
 let current: FlowBuilder | undefined;

@@ -1,10 +1,10 @@
-import { checkParameterOptions, checkSecretOptions } from "./check-options.js";
+import { type Gathering, MapScope } from "./control/map-scope.js";
 import { MillraceError } from "./errors.js";
 import type { Edge, FlowDefinition, FlowOptions, FlowTask } from "./flow-definition.js";
 import { inDependencyOrder } from "./graph.js";
 import { taskId } from "./ids.js";
 import { isJson } from "./json.js";
-import { type Gathering, MapScope } from "./map-scope.js";
+import { checkParameterOptions, checkSecretOptions } from "./options/check-options.js";
 import type { ParameterOptions } from "./parameter.js";
 import { isReference, isUnmapped, makeReference, type Ref, type Reference } from "./reference.js";
 import type { SecretOptions } from "./secret.js";

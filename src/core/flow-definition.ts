@@ -1,12 +1,12 @@
-import type { ExecutorOptions } from "./executor.js";
-import type { StorageOptions } from "./flow-storage.js";
+import type { ExecutorOptions } from "./options/executor.js";
+import type { StorageOptions } from "./options/flow-storage.js";
+import type { ResultOptions } from "./options/result-options.js";
+import type { StateHandler } from "./options/state-handler.js";
 import type { ParameterOptions } from "./parameter.js";
 import type { Reference } from "./reference.js";
-import type { ResultOptions } from "./result-options.js";
-import type { Schedule } from "./schedule.js";
+import type { Schedule } from "./schedule/schedule.js";
 import type { SecretOptions } from "./secret.js";
 import type { State } from "./state.js";
-import type { StateHandler } from "./state-handler.js";
 import type { TaskFunction, TaskOptions } from "./task.js";
 
 /**

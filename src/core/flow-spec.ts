@@ -2,10 +2,10 @@ import { createHash } from "node:crypto";
 import { types } from "node:util";
 import type { FlowDefinition, FlowTask } from "./flow-definition.js";
 import { terminalTasks } from "./graph.js";
+import type { ResultOptions } from "./options/result-options.js";
 import type { JsonSchema, ParameterOptions } from "./parameter.js";
 import { isReference } from "./reference.js";
-import type { ResultOptions } from "./result-options.js";
-import type { Schedule } from "./schedule.js";
+import type { Schedule } from "./schedule/schedule.js";
 
 /**
  * A flow as plain JSON: what the saved flow's manifest holds, what the Cloud registers, and what the three-way check of

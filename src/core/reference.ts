@@ -1,6 +1,6 @@
+import type { MapScope } from "./control/map-scope.js";
 import { MillraceError } from "./errors.js";
 import type { FlowTask } from "./flow-definition.js";
-import type { MapScope } from "./map-scope.js";
 
 declare const outputType: unique symbol;
 const brand = Symbol.for("millrace.reference");

@@ -1,6 +1,6 @@
 import { MillraceError } from "./errors.js";
 import { type EdgeSpec, type FlowSpec, stableText, type TaskSpec } from "./flow-spec.js";
-import { describeSchedule } from "./schedule.js";
+import { describeSchedule } from "./schedule/schedule.js";
 
 /** One side of the comparison; `label` is what people read, for instance "the Cloud (version 3)". */
 export interface SpecSide {

@@ -1,11 +1,11 @@
 import { currentBuild } from "./building.js";
-import type { CacheValidator } from "./cache-validator.js";
-import { checkTaskOptions } from "./check-options.js";
 import { MillraceError } from "./errors.js";
+import type { CacheValidator } from "./options/cache-validator.js";
+import { checkTaskOptions } from "./options/check-options.js";
+import type { Location, LocationNames, ResultOptions } from "./options/result-options.js";
+import type { StateHandler } from "./options/state-handler.js";
 import type { Input, MapInput, MappedRef, Ref } from "./reference.js";
-import type { Location, LocationNames, ResultOptions } from "./result-options.js";
 import type { Signal } from "./signal.js";
-import type { StateHandler } from "./state-handler.js";
 import type { Trigger } from "./trigger.js";
 
 // biome-ignore lint/suspicious/noExplicitAny: a task may take anything; the public signature of task() keeps the types.

@@ -33,6 +33,11 @@ export interface Transaction extends Reads {
   readonly query: Kysely<Tables>;
   /** @returns how many rows were changed */
   run(sql: string, ...parameters: SqlValue[]): Promise<number>;
+  /**
+   * Holds a name until the transaction ends: two that ask for the same one go one after the other. For what must be read
+   * and then written as one (a version number, a limit's slots). Nothing to do where there is one writer.
+   */
+  lock(name: string): Promise<void>;
   /** The same statement once for each list of parameters. */
   runMany(sql: string, lists: readonly (readonly SqlValue[])[]): Promise<void>;
 }

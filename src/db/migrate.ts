@@ -3,7 +3,9 @@ import { firstTables } from "./migrations/001-first-tables.js";
 import { streamsByTenant } from "./migrations/002-streams-by-tenant.js";
 import { cachedResults } from "./migrations/003-cached-results.js";
 import { waitingAsOrs } from "./migrations/004-waiting-as-ors.js";
-import type { SqliteConnection } from "./sqlite-connection.js";
+import { limits } from "./migrations/005-limits.js";
+import { settings } from "./migrations/006-settings.js";
+import type { SqliteConnection } from "./sqlite/sqlite-connection.js";
 
 /** One step of the database's shape, and the way back. A step that was released is never changed: add another. */
 export interface Migration {
@@ -14,7 +16,14 @@ export interface Migration {
 }
 
 /** In order; the versions count from 1 without a gap. */
-export const migrations: readonly Migration[] = [firstTables, streamsByTenant, cachedResults, waitingAsOrs];
+export const migrations: readonly Migration[] = [
+  firstTables,
+  streamsByTenant,
+  cachedResults,
+  waitingAsOrs,
+  limits,
+  settings,
+];
 
 /** "MILL": how a file says that it is one of ours (https://www.sqlite.org/pragma.html#pragma_application_id). */
 const APPLICATION_ID = 0x4d494c4c;

@@ -4,8 +4,8 @@ import { fileURLToPath } from "node:url";
 import { MillraceError } from "../core/errors.js";
 import type { Database } from "./database.js";
 import { migrate } from "./migrate.js";
-import { SqliteConnection } from "./sqlite-connection.js";
-import { SqliteDatabase } from "./sqlite-database.js";
+import { SqliteConnection } from "./sqlite/sqlite-connection.js";
+import { SqliteDatabase } from "./sqlite/sqlite-database.js";
 
 /** How a database is opened. */
 export interface DatabaseOptions {

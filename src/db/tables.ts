@@ -17,6 +17,8 @@ interface Row {
 export interface TenantTable extends Row {
   name: string;
   slug: string;
+  info: Json | null;
+  settings: Generated<Json>;
 }
 export interface ProjectTable extends Row {
   tenant_id: string;
@@ -165,6 +167,76 @@ export interface AgentTable extends Row {
   labels: Json;
   last_queried: Instant;
 }
+interface Owned extends Row {
+  tenant_id: string;
+}
+/** How many task runs with this tag may be Running at once. */
+export interface TaskTagLimitTable extends Owned {
+  tag: string;
+  slots: number;
+}
+/** How many flow runs with this label may be under way at once. */
+export interface FlowConcurrencyLimitTable extends Owned {
+  name: string;
+  slots: number;
+}
+/** A place under a limit, owned by a run for as long as it is under way. */
+export interface ConcurrencySlotTable {
+  tenant_id: string;
+  kind: "task_tag" | "flow_label";
+  /** The tag or the label. */
+  name: string;
+  /** The task run's or the flow run's id. */
+  run_id: string;
+  flow_run_id: string;
+  taken_at: Instant;
+}
+export interface KeyValueTable extends Owned {
+  key: string;
+  value: Json;
+}
+export interface SecretTable extends Owned {
+  name: string;
+  /** Encrypted. */
+  sealed: string;
+}
+export interface AgentConfigTable extends Owned {
+  name: string | null;
+  settings: Json;
+}
+export interface TaskRunArtifactTable extends Owned {
+  task_run_id: string;
+  kind: string;
+  data: Json;
+}
+export interface MessageTable extends Owned {
+  read: number;
+  type: string;
+  text: string | null;
+  content: Json;
+}
+export interface CloudHookTable extends Owned {
+  name: string | null;
+  /** Null: of every flow. */
+  version_group_id: string | null;
+  /** State names in upper case. */
+  states: Json;
+  type: string;
+  config: Json;
+  active: number;
+}
+/** A state that a hook is to be told of, kept until it was. */
+export interface CloudHookDeliveryTable extends Owned {
+  cloud_hook_id: string;
+  flow_run_id: string;
+  /** The state's. */
+  version: number;
+  attempts: number;
+  /** Null: delivered, or given up. */
+  next_attempt_at: Instant | null;
+  delivered_at: Instant | null;
+  last_error: string | null;
+}
 /** The last batch of each reporting stream, and what was answered, so that a batch may safely be sent twice. */
 export interface ReportStreamTable {
   id: string;
@@ -189,4 +261,14 @@ export interface Tables {
   log: LogTable;
   agent: AgentTable;
   report_stream: ReportStreamTable;
+  task_tag_limit: TaskTagLimitTable;
+  flow_concurrency_limit: FlowConcurrencyLimitTable;
+  concurrency_slot: ConcurrencySlotTable;
+  key_value: KeyValueTable;
+  secret: SecretTable;
+  agent_config: AgentConfigTable;
+  task_run_artifact: TaskRunArtifactTable;
+  message: MessageTable;
+  cloud_hook: CloudHookTable;
+  cloud_hook_delivery: CloudHookDeliveryTable;
 }

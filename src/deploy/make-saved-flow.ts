@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { encodeSavedFlow, type FlowManifest } from "../codec/saved-flow.js";
 import { isMillraceError } from "../core/errors.js";
 import { hashFlowSpec, sha256 } from "../core/flow-spec.js";
-import type { StorageOptions } from "../core/flow-storage.js";
+import type { StorageOptions } from "../core/options/flow-storage.js";
 import { checkSchedule } from "../schedule/check-schedule.js";
 import { unpackBundle } from "../storage/unpack.js";
 import type { DescribedFlow } from "../threads/messages.js";

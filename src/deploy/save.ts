@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import type { FlowManifest } from "../codec/saved-flow.js";
 import { MillraceError } from "../core/errors.js";
 import type { FlowDefinition } from "../core/flow-definition.js";
-import { Local, type StorageOptions } from "../core/flow-storage.js";
+import { Local, type StorageOptions } from "../core/options/flow-storage.js";
 import { chosenStorage } from "../storage/open.js";
 import type { Storage, StorageLocation } from "../storage/storage.js";
 import { writeWhole } from "../storage/write-file.js";

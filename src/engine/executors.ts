@@ -1,6 +1,6 @@
 import { inTaskContext } from "../core/context.js";
-import type { Executor, TaskCall } from "../core/executor.js";
-import { hearPrints } from "./log-prints.js";
+import type { Executor, TaskCall } from "../core/options/executor.js";
+import { hearPrints } from "./task/log-prints.js";
 
 /** Calls each function on this thread. @param limit How many calls at once. */
 export function inlineExecutor(limit: number): Executor {

@@ -1,6 +1,6 @@
 import { format } from "node:util";
 import type { Logger, LogLevel, LogLine } from "../core/context.js";
-import { unheard } from "./log-prints.js";
+import { unheard } from "./task/log-prints.js";
 
 /** A logger whose lines go to `write`, formatted as `console.log` formats. */
 export function makeLogger(

@@ -1,9 +1,9 @@
 import { isSuccessful, makeState } from "../core/state.js";
 import { failedInCode } from "./failed-state.js";
-import { callFunction } from "./task-call.js";
-import { endWith, logError, type TaskEnd } from "./task-end.js";
-import type { TaskRun } from "./task-run.js";
-import type { Surroundings } from "./task-runner.js";
+import { callFunction } from "./task/task-call.js";
+import { endWith, logError, type TaskEnd } from "./task/task-end.js";
+import type { TaskRun } from "./task/task-run.js";
+import type { Surroundings } from "./task/task-runner.js";
 
 /** A resource that was set up in this process and not given back yet. */
 export interface OpenResource {

@@ -3,10 +3,10 @@ import { isFailed, isSuccessful, makeState, type State } from "../core/state.js"
 import { makeLogger } from "./logger.js";
 import type { FlowPlan } from "./plan.js";
 import type { EngineEnd, EngineOutcome, FinishedTaskRun } from "./ports.js";
-import type { TaskRun } from "./task-run.js";
-import type { Surroundings } from "./task-runner.js";
-import { expandStates } from "./upstream.js";
-import { inMemory, type Values } from "./values.js";
+import type { TaskRun } from "./task/task-run.js";
+import type { Surroundings } from "./task/task-runner.js";
+import { expandStates } from "./task/upstream.js";
+import { inMemory, type Values } from "./task/values.js";
 
 /** The flow run's final state: its reference tasks decide, the children in place of a Mapped one. */
 export function finalFlowState(referenceTasks: readonly TaskRun[], at: string): State {

@@ -2,10 +2,10 @@ import type { FlowTask } from "../core/flow-definition.js";
 import { makeState, type ResultRecord, type State } from "../core/state.js";
 import { failedToStore } from "./failed-state.js";
 import type { ResolvedParameters } from "./parameters.js";
-import { placeOf } from "./result-place.js";
 import { SECRET_RESULT } from "./secrets.js";
-import type { TaskRun } from "./task-run.js";
-import type { Surroundings } from "./task-runner.js";
+import { placeOf } from "./task/result-place.js";
+import type { TaskRun } from "./task/task-run.js";
+import type { Surroundings } from "./task/task-runner.js";
 
 /** How a parameter's or secret's task run ends; without a state it had its own already. */
 export interface ParameterEnd {

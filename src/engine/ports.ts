@@ -1,8 +1,8 @@
 import type { LogLine } from "../core/context.js";
-import type { Executor } from "../core/executor.js";
-import type { LocationNames, ResultOptions } from "../core/result-options.js";
+import type { SubflowPort } from "../core/control/subflow.js";
+import type { Executor } from "../core/options/executor.js";
+import type { LocationNames, ResultOptions } from "../core/options/result-options.js";
 import type { ResultRecord, State } from "../core/state.js";
-import type { SubflowPort } from "../core/subflow.js";
 
 /**
  * All that the engine needs from outside. It has two users: `flow.run()`, whose reporter accepts everything at once, and

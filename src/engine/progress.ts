@@ -1,7 +1,7 @@
 import { isMapped } from "../core/state.js";
 import type { FlowPlan } from "./plan.js";
 import type { ReadyQueue } from "./ready-queue.js";
-import type { TaskRun } from "./task-run.js";
+import type { TaskRun } from "./task/task-run.js";
 
 /** Knows who waits for whom: hands a task run to the queue when the last of what it waits for has come. */
 export class Progress {

@@ -1,4 +1,4 @@
-import type { TaskRun } from "./task-run.js";
+import type { TaskRun } from "./task/task-run.js";
 
 /**
  * How many children of mapped tasks are in flight at once. With round trips of 10 ms to the Cloud it lets 25,000 children a

@@ -2,7 +2,7 @@ import { MillraceError } from "../core/errors.js";
 import type { State } from "../core/state.js";
 import { refuseTaskRunMove } from "../core/transitions.js";
 import type { Reporter } from "./ports.js";
-import type { TaskRun } from "./task-run.js";
+import type { TaskRun } from "./task/task-run.js";
 
 const ACCEPTED = Promise.resolve(true);
 

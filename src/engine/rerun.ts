@@ -1,6 +1,6 @@
 import { isMapped, isSuccessful, isTerminal } from "../core/state.js";
 import type { FlowPlan } from "./plan.js";
-import type { KnownTaskRuns, TaskRun } from "./task-run.js";
+import type { KnownTaskRuns, TaskRun } from "./task/task-run.js";
 
 /*
  * Some values live in one process alone: a resource that a task set up, and the results of tasks with `checkpoint: false`.

@@ -1,5 +1,6 @@
 import { MillraceError } from "../core/errors.js";
 import type { FlowDefinition, FlowTask } from "../core/flow-definition.js";
+import type { StateChange, StateHandler } from "../core/options/state-handler.js";
 import type { Signal } from "../core/signal.js";
 import {
   isFailed,
@@ -12,14 +13,13 @@ import {
   type State,
   type StateType,
 } from "../core/state.js";
-import type { StateChange, StateHandler } from "../core/state-handler.js";
 import { refuseFlowRunMove } from "../core/transitions.js";
-import { findSignal } from "./find-signal.js";
 import { makeLogger } from "./logger.js";
 import type { EngineRun } from "./ports.js";
-import { endBySignal, endWith, failedInHandler, logError, type TaskEnd } from "./task-end.js";
-import type { TaskRun } from "./task-run.js";
-import type { Surroundings } from "./task-runner.js";
+import { findSignal } from "./task/find-signal.js";
+import { endBySignal, endWith, failedInHandler, logError, type TaskEnd } from "./task/task-end.js";
+import type { TaskRun } from "./task/task-run.js";
+import type { Surroundings } from "./task/task-runner.js";
 
 /*
  * State handlers: asked of every move before it counts. What counts is reported; a try that will be repeated counts as

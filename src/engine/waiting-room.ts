@@ -1,6 +1,6 @@
 import type { State } from "../core/state.js";
 import type { Clock } from "./ports.js";
-import type { TaskRun } from "./task-run.js";
+import type { TaskRun } from "./task/task-run.js";
 
 interface Waiting {
   readonly dueAt: number;

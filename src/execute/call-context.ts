@@ -2,7 +2,7 @@ import { type Crossing, isCrossing, packValue, unpackValue } from "../codec/cros
 import { type FailureRecord, fromFailure, toFailure } from "../codec/failure.js";
 import type { Logger, LogLevel, TaskContext } from "../core/context.js";
 import { makeLogger } from "../engine/logger.js";
-import { TaskSignal } from "../engine/task-signal.js";
+import { TaskSignal } from "../engine/task/task-signal.js";
 import type { CallFacts, RunFacts } from "../threads/task-messages.js";
 
 /** What of a context is no data, or crosses by a way of its own. */

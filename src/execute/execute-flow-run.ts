@@ -2,7 +2,7 @@ import { fromFailure, toFailure } from "../codec/failure.js";
 import { fromWireState } from "../codec/state-json.js";
 import { MillraceError } from "../core/errors.js";
 import { runFlowToState } from "../engine/flow-runner.js";
-import { systemClock } from "../engine/local-ports.js";
+import { systemClock } from "../engine/local/local-ports.js";
 import type { EngineRun } from "../engine/ports.js";
 import { resultStore } from "../storage/results.js";
 import type { RunHost, RunReply, RunRequest } from "../threads/messages.js";

@@ -1,6 +1,6 @@
 import { fromFailure } from "../codec/failure.js";
 import { fromWireState, type WireState } from "../codec/state-json.js";
-import type { SubflowPort } from "../core/subflow.js";
+import type { SubflowPort } from "../core/control/subflow.js";
 import type { CacheIndex, SecretSource } from "../engine/ports.js";
 import type { HostQuestion, RunHost } from "../threads/messages.js";
 

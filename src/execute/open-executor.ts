@@ -1,6 +1,6 @@
 import { MillraceError } from "../core/errors.js";
-import { type Executor, type ExecutorOptions, isExecutor } from "../core/executor.js";
 import type { FlowDefinition } from "../core/flow-definition.js";
+import { type Executor, type ExecutorOptions, isExecutor } from "../core/options/executor.js";
 import { inlineExecutor } from "../engine/executors.js";
 import type { FlowCode } from "../threads/task-messages.js";
 

@@ -1,8 +1,8 @@
-import type { ExecutorOptions } from "../core/executor.js";
 import type { FlowDefinition } from "../core/flow-definition.js";
 import { newId } from "../core/ids.js";
+import type { ExecutorOptions } from "../core/options/executor.js";
 import { runFlow } from "../engine/flow-runner.js";
-import { type LocalPortsOptions, localPorts } from "../engine/local-ports.js";
+import { type LocalPortsOptions, localPorts } from "../engine/local/local-ports.js";
 import type { EngineOutcome, EnginePorts, EngineRun } from "../engine/ports.js";
 import { resultStore } from "../storage/results.js";
 import type { FlowCode } from "../threads/task-messages.js";

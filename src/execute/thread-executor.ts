@@ -1,9 +1,9 @@
 import { availableParallelism } from "node:os";
 import { fromOutcome } from "../codec/call-outcome.js";
 import { packArguments } from "../codec/crossing.js";
-import type { Executor, TaskCall } from "../core/executor.js";
+import { isOwnFunction } from "../core/control/own-function.js";
 import type { FlowDefinition, FlowTask } from "../core/flow-definition.js";
-import { isOwnFunction } from "../core/own-function.js";
+import type { Executor, TaskCall } from "../core/options/executor.js";
 import { inlineExecutor } from "../engine/executors.js";
 import type { FlowCode } from "../threads/task-messages.js";
 import { TaskPool } from "../threads/task-pool.js";

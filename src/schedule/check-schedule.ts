@@ -1,9 +1,9 @@
-import { isTimeZone, parseDateTime } from "../core/date-time.js";
 import { MillraceError } from "../core/errors.js";
 import type { FlowSpec } from "../core/flow-spec.js";
 import { isJson } from "../core/json.js";
-import type { Schedule, ScheduleClock } from "../core/schedule.js";
-import { adjustmentNames, checkRule } from "../core/schedule-rules.js";
+import { isTimeZone, parseDateTime } from "../core/schedule/date-time.js";
+import type { Schedule, ScheduleClock } from "../core/schedule/schedule.js";
+import { adjustmentNames, checkRule } from "../core/schedule/schedule-rules.js";
 import { cronTimes, readCron } from "./cron-clock.js";
 import { intervalTimes } from "./interval-clock.js";
 import { rruleTimes } from "./rrule-clock.js";

@@ -1,6 +1,6 @@
 import { Cron } from "croner";
 import { MillraceError } from "../core/errors.js";
-import type { ScheduleClock } from "../core/schedule.js";
+import type { ScheduleClock } from "../core/schedule/schedule.js";
 import { LAST_MS, momentOf } from "./zone.js";
 
 type CronClock = ScheduleClock & { kind: "cron" };

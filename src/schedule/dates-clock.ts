@@ -1,4 +1,4 @@
-import type { ScheduleClock } from "../core/schedule.js";
+import type { ScheduleClock } from "../core/schedule/schedule.js";
 import { momentOf } from "./zone.js";
 
 /** The dates of a dates clock after a moment, in order, each once. */

@@ -1,4 +1,4 @@
-import type { ScheduleClock } from "../core/schedule.js";
+import type { ScheduleClock } from "../core/schedule/schedule.js";
 import { addSpan, DAY_MS, LAST_MS, momentOf } from "./zone.js";
 
 /** What Prefect counts from where nothing else is said; here it is read in the clock's own zone. */

@@ -1,5 +1,5 @@
-import { parseDateTime } from "../core/date-time.js";
-import type { ScheduleClock } from "../core/schedule.js";
+import { parseDateTime } from "../core/schedule/date-time.js";
+import type { ScheduleClock } from "../core/schedule/schedule.js";
 import { parseRecurrence, type Recurrence } from "./ical.js";
 import { DEFAULT_START } from "./interval-clock.js";
 import { momentOf, toLocal } from "./zone.js";

@@ -1,5 +1,5 @@
 import { RRuleTemporal } from "rrule-temporal";
-import type { ScheduleClock } from "../core/schedule.js";
+import type { ScheduleClock } from "../core/schedule/schedule.js";
 import { type IcalDate, type IcalRule, invalid, toLocalText } from "./ical.js";
 import { mergeTimes } from "./merge-times.js";
 import { readRecurrence } from "./read-recurrence.js";

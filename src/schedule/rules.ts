@@ -1,6 +1,6 @@
-import { parseTimeOfDay } from "../core/date-time.js";
 import { MillraceError } from "../core/errors.js";
-import type { ScheduleRule } from "../core/schedule.js";
+import { parseTimeOfDay } from "../core/schedule/date-time.js";
+import type { ScheduleRule } from "../core/schedule/schedule.js";
 import { addSpan, DAY_MS, momentOf, toLocal } from "./zone.js";
 
 /** A filter, ready to be asked: does it hold of that moment, by that zone's clock? */

@@ -1,5 +1,5 @@
 import { stableText } from "../core/flow-spec.js";
-import type { Schedule, ScheduleClock, ScheduleEvent, ScheduleRule } from "../core/schedule.js";
+import type { Schedule, ScheduleClock, ScheduleEvent, ScheduleRule } from "../core/schedule/schedule.js";
 import { cronTimes } from "./cron-clock.js";
 import { datesTimes } from "./dates-clock.js";
 import { intervalTimes } from "./interval-clock.js";

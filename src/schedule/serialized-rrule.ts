@@ -1,5 +1,5 @@
-import { parseDateTime } from "../core/date-time.js";
-import type { ScheduleClock } from "../core/schedule.js";
+import { parseDateTime } from "../core/schedule/date-time.js";
+import type { ScheduleClock } from "../core/schedule/schedule.js";
 import { type IcalDate, type IcalRule, toLocalText, toUtcText } from "./ical.js";
 import { readRecurrence } from "./read-recurrence.js";
 import { listOf, recordOf, SERIALIZATION_VERSION, unreadable } from "./serialized-shape.js";

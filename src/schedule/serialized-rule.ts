@@ -1,5 +1,5 @@
-import type { ScheduleRule } from "../core/schedule.js";
-import { adjustmentNames, checkRule, ruleArguments } from "../core/schedule-rules.js";
+import type { ScheduleRule } from "../core/schedule/schedule.js";
+import { adjustmentNames, checkRule, ruleArguments } from "../core/schedule/schedule-rules.js";
 import { recordOf, unreadable } from "./serialized-shape.js";
 
 /** A filter or adjustment as Prefect refers to one: its function's name, and the values it was made with. */

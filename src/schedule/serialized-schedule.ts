@@ -1,5 +1,5 @@
-import { parseDateTime } from "../core/date-time.js";
-import type { Schedule, ScheduleClock } from "../core/schedule.js";
+import { parseDateTime } from "../core/schedule/date-time.js";
+import type { Schedule, ScheduleClock } from "../core/schedule/schedule.js";
 import { DEFAULT_START } from "./interval-clock.js";
 import { fromRecurrence, type SerializedRecurrence, toRecurrence } from "./serialized-rrule.js";
 import { fromSerializedRule, type SerializedRule, toSerializedRule } from "./serialized-rule.js";

@@ -1,5 +1,5 @@
-import { parseDateTime } from "../core/date-time.js";
 import { MillraceError } from "../core/errors.js";
+import { parseDateTime } from "../core/schedule/date-time.js";
 
 /*
  * Time zones by what Node itself knows of them (Intl), and by no more: no table of rules, no library. "Local" milliseconds

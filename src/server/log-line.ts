@@ -1,6 +1,6 @@
 import type { LogInput } from "../client/wire.js";
-import type { NewLogRow } from "../db/logs.js";
-import type { Ledger } from "./ledger.js";
+import type { NewLogRow } from "../db/queries/logs.js";
+import type { Ledger } from "./states/ledger.js";
 
 const LEVELS: ReadonlySet<string> = new Set(["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]);
 

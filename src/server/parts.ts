@@ -1,7 +1,7 @@
 import type { Database } from "../db/database.js";
-import type { AgentEvents, Effect } from "./agent-events.js";
-import type { ParameterChecks } from "./parameter-checks.js";
-import type { Presence } from "./presence.js";
+import type { AgentEvents, Effect } from "./agents/agent-events.js";
+import type { Presence } from "./agents/presence.js";
+import type { ParameterChecks } from "./registration/parameter-checks.js";
 
 /** The server's only source of time, so that a test can choose it. Milliseconds since 1970. */
 export interface ServerClock {

@@ -3,18 +3,18 @@ import type { AddressInfo } from "node:net";
 import { MillraceError } from "../core/errors.js";
 import type { Database } from "../db/database.js";
 import { openDatabase } from "../db/open-database.js";
-import { deleteReportStreams } from "../db/report-streams.js";
-import { AgentEvents, type Effect } from "./agent-events.js";
-import { Authenticator, makeFirstKey } from "./auth.js";
-import { DueTimer } from "./due-timer.js";
-import { makeGraphqlApi } from "./graphql-api.js";
-import { makeRequestListener } from "./http-api.js";
-import { isConnectionRequest, OpenConnections } from "./open-connections.js";
-import { ParameterChecks } from "./parameter-checks.js";
+import { deleteReportStreams } from "../db/queries/report-streams.js";
+import { Authenticator, makeFirstKey } from "./access/auth.js";
+import { AgentEvents, type Effect } from "./agents/agent-events.js";
+import { Presence } from "./agents/presence.js";
+import { makeGraphqlApi } from "./api/graphql-api.js";
+import { makeSchema } from "./api/schema.js";
+import { makeRequestListener } from "./http/http-api.js";
+import { isConnectionRequest, OpenConnections } from "./http/open-connections.js";
 import { type ServerClock, type ServerLogLine, type ServerParts, toInstant } from "./parts.js";
-import { Presence } from "./presence.js";
-import { reapLeases } from "./reaper.js";
-import { makeSchema } from "./schema.js";
+import { ParameterChecks } from "./registration/parameter-checks.js";
+import { DueTimer } from "./services/due-timer.js";
+import { reapLeases } from "./services/reaper.js";
 
 /** How to start a Cloud. */
 export interface ServerOptions {

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import type { BlobServiceClient, StoragePipelineOptions } from "@azure/storage-blob";
 import { MillraceError } from "../core/errors.js";
-import type { AzurePlace } from "../core/object-place.js";
+import type { AzurePlace } from "../core/options/object-place.js";
 import { loadVendor } from "./load-vendor.js";
 import {
   collect,

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import type { GcsPlace } from "../core/object-place.js";
+import type { GcsPlace } from "../core/options/object-place.js";
 import { loadVendor } from "./load-vendor.js";
 import {
   type Attempt,

@@ -1,6 +1,6 @@
 import { verifySavedFlow } from "../codec/saved-flow.js";
 import { isMillraceError, MillraceError } from "../core/errors.js";
-import { addressOf, checkPlace, keyIn, type ObjectPlace } from "../core/object-place.js";
+import { addressOf, checkPlace, keyIn, type ObjectPlace } from "../core/options/object-place.js";
 import { type FetchedFlows, fetchedFlows } from "./fetched-flows.js";
 import { flowFolder } from "./flow-folder.js";
 import type { ObjectStore } from "./object-store.js";

@@ -1,4 +1,4 @@
-import { addressOf, checkPlace, type ObjectPlace } from "../core/object-place.js";
+import { addressOf, checkPlace, type ObjectPlace } from "../core/options/object-place.js";
 import { azureClient } from "./azure-objects.js";
 import { gcsClient } from "./gcs-objects.js";
 import type { ObjectClient } from "./object-client.js";

@@ -1,6 +1,6 @@
 import { MillraceError } from "../core/errors.js";
-import type { StorageOptions } from "../core/flow-storage.js";
-import type { ObjectPlace } from "../core/object-place.js";
+import type { StorageOptions } from "../core/options/flow-storage.js";
+import type { ObjectPlace } from "../core/options/object-place.js";
 import { localStorage } from "./local.js";
 import type { TransferOptions } from "./object-store.js";
 import type { Storage, StorageLocation } from "./storage.js";

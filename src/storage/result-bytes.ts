@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { fromJsonText, toJsonText } from "../codec/json-value.js";
 import { decodeValue, encodeValue } from "../codec/value.js";
 import { MillraceError } from "../core/errors.js";
-import type { SerializerName } from "../core/result-options.js";
+import type { SerializerName } from "../core/options/result-options.js";
 import type { ResultRecord } from "../core/state.js";
 
 /** One kind of place for results: bytes under locations, which are paths with `/` between their parts. */

@@ -1,5 +1,5 @@
-import { checkPlace, keyIn, type ObjectPlace } from "../core/object-place.js";
-import type { ResultOptions } from "../core/result-options.js";
+import { checkPlace, keyIn, type ObjectPlace } from "../core/options/object-place.js";
+import type { ResultOptions } from "../core/options/result-options.js";
 import type { ResultRecord } from "../core/state.js";
 import type { ObjectStore } from "./object-store.js";
 import { type ResultBytes, resultNotFound } from "./result-bytes.js";

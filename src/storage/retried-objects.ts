@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type ErrorCode, MillraceError } from "../core/errors.js";
-import { addressOf, keyIn, type ObjectPlace } from "../core/object-place.js";
+import { addressOf, keyIn, type ObjectPlace } from "../core/options/object-place.js";
 import type { Attempt, Failure, FailureReason, Fetched, ObjectClient } from "./object-client.js";
 import type { ObjectStore, TransferOptions } from "./object-store.js";
 

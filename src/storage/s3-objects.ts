@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
 import type { S3ClientConfig } from "@aws-sdk/client-s3";
-import type { S3Place } from "../core/object-place.js";
+import type { S3Place } from "../core/options/object-place.js";
 import { loadVendor } from "./load-vendor.js";
 import {
   type Attempt,

@@ -1,4 +1,4 @@
-import type { ObjectPlace } from "../core/object-place.js";
+import type { ObjectPlace } from "../core/options/object-place.js";
 import type { TransferOptions } from "./object-store.js";
 
 /** Where a saved flow lies: plain JSON, part of the registered flow. */

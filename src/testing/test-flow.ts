@@ -1,15 +1,15 @@
 import { deepStrictEqual } from "node:assert/strict";
 import type { LogLine } from "../core/context.js";
+import { isOwnFunction } from "../core/control/own-function.js";
 import { MillraceError } from "../core/errors.js";
-import type { Executor, TaskCall } from "../core/executor.js";
 import type { FlowDefinition } from "../core/flow-definition.js";
 import { newId } from "../core/ids.js";
-import { isOwnFunction } from "../core/own-function.js";
+import type { Executor, TaskCall } from "../core/options/executor.js";
 import type { State, StateType } from "../core/state.js";
 import type { TaskFunction } from "../core/task.js";
 import { inlineExecutor } from "../engine/executors.js";
 import { runFlow } from "../engine/flow-runner.js";
-import { type LocalPortsOptions, localPorts } from "../engine/local-ports.js";
+import { type LocalPortsOptions, localPorts } from "../engine/local/local-ports.js";
 import type { Approval, EngineEnd, EnginePorts, PausedTaskRun } from "../engine/ports.js";
 import type { Flow } from "../flow.js";
 import { SkippingClock } from "./skipping-clock.js";

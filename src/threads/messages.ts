@@ -3,7 +3,7 @@ import type { FailureRecord } from "../codec/failure.js";
 import type { WireState } from "../codec/state-json.js";
 import type { LogLine } from "../core/context.js";
 import type { FlowSpec } from "../core/flow-spec.js";
-import type { StorageOptions } from "../core/flow-storage.js";
+import type { StorageOptions } from "../core/options/flow-storage.js";
 
 /*
  * What crosses between the agent's main thread and a worker thread: types only. A run's request goes in as a piscina

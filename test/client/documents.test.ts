@@ -1,12 +1,11 @@
-import { readFileSync } from "node:fs";
 import { buildSchema, parse, validate } from "graphql";
 import t from "tap";
 import { documents } from "../../src/client/documents.js";
 import { readDocuments } from "../../src/client/read-documents.js";
-import { readTypeDefs } from "../../src/server/read-schema.js";
+import { schemaText } from "../../src/server/api/schema.js";
+import { readTypeDefs } from "../../src/server/read/read-schema.js";
 
-const file = new URL("../../src/server/schema.graphql", import.meta.url);
-const schema = buildSchema(`${readFileSync(file, "utf8")}\n${readTypeDefs()}`);
+const schema = buildSchema(`${schemaText}\n${readTypeDefs()}`);
 
 const texts = [
   ...Object.entries(documents).map(([name, { text }]) => [name, text] as const),

@@ -2,8 +2,8 @@ import t from "tap";
 import type { NewFlow } from "../../src/client/cloud.js";
 import { toRegisteredFlow, toSerializedFlow } from "../../src/client/serialize-flow.js";
 import { buildFlow } from "../../src/core/building.js";
-import { type CacheValidator, cacheValidators } from "../../src/core/cache-validator.js";
 import { hashFlowSpec, toFlowSpec } from "../../src/core/flow-spec.js";
+import { type CacheValidator, cacheValidators } from "../../src/core/options/cache-validator.js";
 import { parameter } from "../../src/core/parameter.js";
 import { type TaskOptions, task } from "../../src/core/task.js";
 

@@ -1,11 +1,11 @@
 import t from "tap";
-import { applyMap } from "../../src/core/apply-map.js";
-import { when } from "../../src/core/control-flow.js";
+import { applyMap } from "../../src/core/control/apply-map.js";
+import { when } from "../../src/core/control/control-flow.js";
+import { resource, use } from "../../src/core/control/resource.js";
 import type { FlowDefinition } from "../../src/core/flow-definition.js";
 import { toFlowSpec } from "../../src/core/flow-spec.js";
 import { parameter } from "../../src/core/parameter.js";
 import { flatten, type Ref, unmapped } from "../../src/core/reference.js";
-import { resource, use } from "../../src/core/resource.js";
 import { diffSpecs } from "../../src/core/spec-diff.js";
 import { task } from "../../src/core/task.js";
 import { build, taskOf } from "../helpers/build.js";

@@ -1,5 +1,5 @@
 import t from "tap";
-import { type CacheFacts, type CacheValidator, cacheValidators } from "../../src/core/cache-validator.js";
+import { type CacheFacts, type CacheValidator, cacheValidators } from "../../src/core/options/cache-validator.js";
 
 const facts = (more: Partial<CacheFacts> = {}): CacheFacts => ({
   expiresAt: 1_000,

@@ -1,15 +1,15 @@
 import t from "tap";
-import { applyMap } from "../../src/core/apply-map.js";
-import { merge, switchOn, when } from "../../src/core/control-flow.js";
+import { applyMap } from "../../src/core/control/apply-map.js";
+import { merge, switchOn, when } from "../../src/core/control/control-flow.js";
+import { pick } from "../../src/core/control/pick.js";
+import { resource, use } from "../../src/core/control/resource.js";
+import { withTags } from "../../src/core/control/with-tags.js";
 import type { FlowDefinition } from "../../src/core/flow-definition.js";
 import { hashFlowSpec, toFlowSpec } from "../../src/core/flow-spec.js";
 import { parameter } from "../../src/core/parameter.js";
-import { pick } from "../../src/core/pick.js";
 import type { Ref } from "../../src/core/reference.js";
-import { resource, use } from "../../src/core/resource.js";
 import { diffSpecs } from "../../src/core/spec-diff.js";
 import { task } from "../../src/core/task.js";
-import { withTags } from "../../src/core/with-tags.js";
 import { build, taskOf } from "../helpers/build.js";
 
 const isOpen = task("is open", (): boolean => true);

@@ -1,5 +1,5 @@
 import t from "tap";
-import { isExecutor } from "../../src/core/executor.js";
+import { isExecutor } from "../../src/core/options/executor.js";
 import { executors, flow, task } from "../../src/index.js";
 
 const one = task("one", () => 1);

@@ -1,11 +1,11 @@
 import t from "tap";
-import { cacheValidators } from "../../src/core/cache-validator.js";
 import type { FlowOptions } from "../../src/core/flow-definition.js";
 import { type FlowSpec, hashFlowSpec, sha256, stableText, toFlowSpec } from "../../src/core/flow-spec.js";
 import { isJson } from "../../src/core/json.js";
+import { cacheValidators } from "../../src/core/options/cache-validator.js";
+import { results } from "../../src/core/options/results.js";
 import { parameter } from "../../src/core/parameter.js";
 import { flatten, unmapped } from "../../src/core/reference.js";
-import { results } from "../../src/core/results.js";
 import { diffSpecs } from "../../src/core/spec-diff.js";
 import { type TaskOptions, task } from "../../src/core/task.js";
 import { triggers } from "../../src/core/trigger.js";

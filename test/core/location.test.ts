@@ -1,6 +1,6 @@
 import t from "tap";
-import { checkLocation, fillLocation, toPlace } from "../../src/core/location.js";
-import type { LocationNames } from "../../src/core/result-options.js";
+import { checkLocation, fillLocation, toPlace } from "../../src/core/options/location.js";
+import type { LocationNames } from "../../src/core/options/result-options.js";
 
 const names: LocationNames = {
   flowName: "orders",

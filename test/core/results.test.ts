@@ -1,5 +1,5 @@
 import t from "tap";
-import { results } from "../../src/core/results.js";
+import { results } from "../../src/core/options/results.js";
 import { task } from "../../src/core/task.js";
 
 t.test("a choice of place is plain data", async (t) => {

@@ -1,11 +1,11 @@
 import t from "tap";
-import { parseDateTime, parseSpan, parseTimeOfDay } from "../../src/core/date-time.js";
 import type { FlowOptions } from "../../src/core/flow-definition.js";
 import { hashFlowSpec, toFlowSpec } from "../../src/core/flow-spec.js";
 import { isJson } from "../../src/core/json.js";
-import { describeSchedule, type Schedule } from "../../src/core/schedule.js";
-import { adjustments, filters } from "../../src/core/schedule-rules.js";
-import { schedules } from "../../src/core/schedules.js";
+import { parseDateTime, parseSpan, parseTimeOfDay } from "../../src/core/schedule/date-time.js";
+import { describeSchedule, type Schedule } from "../../src/core/schedule/schedule.js";
+import { adjustments, filters } from "../../src/core/schedule/schedule-rules.js";
+import { schedules } from "../../src/core/schedule/schedules.js";
 import { diffSchedules, diffSpecs } from "../../src/core/spec-diff.js";
 import { task } from "../../src/core/task.js";
 import { build } from "../helpers/build.js";

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import t from "tap";
 import { migrate, migrations } from "../../src/db/migrate.js";
 import { openDatabase } from "../../src/db/open-database.js";
-import { SqliteConnection } from "../../src/db/sqlite-connection.js";
+import { SqliteConnection } from "../../src/db/sqlite/sqlite-connection.js";
 
 const schemaOf = (connection: SqliteConnection) =>
   connection

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import t from "tap";
 import { openDatabase } from "../../src/db/open-database.js";
-import { SqliteConnection } from "../../src/db/sqlite-connection.js";
+import { SqliteConnection } from "../../src/db/sqlite/sqlite-connection.js";
 
 t.test("a database is made where there is none, with its folders, by path or by URL", async (t) => {
   const folder = t.testdir();

@@ -1,5 +1,7 @@
 import { join } from "node:path";
 import t from "tap";
+import type { Reads, SqlValue } from "../../src/db/database.js";
+import { openDatabase } from "../../src/db/open-database.js";
 import {
   cancellingOf,
   dueFlowRuns,
@@ -8,11 +10,9 @@ import {
   expiredLeases,
   nextDueAt,
   waitingLabelSets,
-} from "../../src/db/claim.js";
-import type { Reads, SqlValue } from "../../src/db/database.js";
-import { findFlowRunByKey, loadFlowRuns } from "../../src/db/flow-runs.js";
-import { openDatabase } from "../../src/db/open-database.js";
-import { claimedTaskRuns, loadMappedTaskRuns, loadTaskRuns, openTaskRunsOf } from "../../src/db/task-runs.js";
+} from "../../src/db/queries/claim.js";
+import { findFlowRunByKey, loadFlowRuns } from "../../src/db/queries/flow-runs.js";
+import { claimedTaskRuns, loadMappedTaskRuns, loadTaskRuns, openTaskRunsOf } from "../../src/db/queries/task-runs.js";
 
 const database = openDatabase(join(t.testdir(), "millrace.db"));
 t.teardown(() => database.close());

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import t from "tap";
-import { infoOf, tableInfo } from "../../src/db/describe-tables.js";
 import { openDatabase } from "../../src/db/open-database.js";
+import { infoOf, tableInfo } from "../../src/db/read/describe-tables.js";
 
 interface TableColumn {
   name: string;

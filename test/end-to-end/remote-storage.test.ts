@@ -3,7 +3,7 @@ import { join } from "node:path";
 import t from "tap";
 import { LocalAgent } from "../../src/agent/local-agent.js";
 import { openCloud } from "../../src/client/cloud-client.js";
-import { S3 } from "../../src/core/flow-storage.js";
+import { S3 } from "../../src/core/options/flow-storage.js";
 import { deployModule } from "../../src/deploy/deploy.js";
 import { openObjectStore } from "../../src/storage/open-objects.js";
 import { useEnvironment } from "../helpers/environment.js";

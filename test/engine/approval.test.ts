@@ -1,7 +1,7 @@
 import t from "tap";
 import { z } from "zod";
-import { approval } from "../../src/core/approval.js";
-import { pick } from "../../src/core/pick.js";
+import { approval } from "../../src/core/control/approval.js";
+import { pick } from "../../src/core/control/pick.js";
 import { task } from "../../src/core/task.js";
 import { flow } from "../../src/flow.js";
 import { testFlow } from "../../src/testing/index.js";

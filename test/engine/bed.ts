@@ -5,7 +5,7 @@ import type { BuildFlow } from "../../src/core/flow-builder.js";
 import type { FlowDefinition } from "../../src/core/flow-definition.js";
 import type { ResultRecord, State } from "../../src/core/state.js";
 import { runFlow } from "../../src/engine/flow-runner.js";
-import { localPorts } from "../../src/engine/local-ports.js";
+import { localPorts } from "../../src/engine/local/local-ports.js";
 import type {
   Clock,
   EngineOutcome,

@@ -1,10 +1,10 @@
 import t from "tap";
-import { applyMap } from "../../src/core/apply-map.js";
-import { merge, switchOn, when } from "../../src/core/control-flow.js";
+import { applyMap } from "../../src/core/control/apply-map.js";
+import { merge, switchOn, when } from "../../src/core/control/control-flow.js";
+import { pick } from "../../src/core/control/pick.js";
+import { resource, use } from "../../src/core/control/resource.js";
 import { parameter } from "../../src/core/parameter.js";
-import { pick } from "../../src/core/pick.js";
 import { unmapped } from "../../src/core/reference.js";
-import { resource, use } from "../../src/core/resource.js";
 import { signals } from "../../src/core/signal.js";
 import { task } from "../../src/core/task.js";
 import { triggers } from "../../src/core/trigger.js";

@@ -2,10 +2,10 @@ import t from "tap";
 import { buildFlow } from "../../src/core/building.js";
 import type { BuildFlow } from "../../src/core/flow-builder.js";
 import type { FlowOptions } from "../../src/core/flow-definition.js";
+import type { StateChange, StateHandler } from "../../src/core/options/state-handler.js";
 import { parameter } from "../../src/core/parameter.js";
 import { signals } from "../../src/core/signal.js";
 import { makeState, type State } from "../../src/core/state.js";
-import type { StateChange, StateHandler } from "../../src/core/state-handler.js";
 import { task } from "../../src/core/task.js";
 import { finish, settled, start } from "./bed.js";
 

@@ -1,6 +1,6 @@
 import t from "tap";
 import { makeState, type State } from "../../src/core/state.js";
-import { KeptResults } from "../../src/engine/kept-results.js";
+import { KeptResults } from "../../src/engine/local/kept-results.js";
 
 const ALWAYS = "2000-01-01T00:00:00.000Z";
 const cached = (location: string, at = "2026-01-01T00:00:00.000Z"): State =>

@@ -1,7 +1,7 @@
 import t from "tap";
 import { task } from "../../src/core/task.js";
 import { runFlow } from "../../src/engine/flow-runner.js";
-import { type LocalPortsOptions, localPorts, systemClock } from "../../src/engine/local-ports.js";
+import { type LocalPortsOptions, localPorts, systemClock } from "../../src/engine/local/local-ports.js";
 import { define } from "./bed.js";
 
 const inc = task("inc", (value: number) => value + 1);

@@ -1,6 +1,6 @@
 import t from "tap";
+import { resource, use } from "../../src/core/control/resource.js";
 import { MillraceError } from "../../src/core/errors.js";
-import { resource, use } from "../../src/core/resource.js";
 import { signals } from "../../src/core/signal.js";
 import { task } from "../../src/core/task.js";
 import { GIVE_BACK_GRACE_MS } from "../../src/engine/flow-runner.js";

@@ -1,7 +1,7 @@
 import t from "tap";
 import { inlineExecutor } from "../../src/engine/executors.js";
 import { runFlow } from "../../src/engine/flow-runner.js";
-import { localPorts } from "../../src/engine/local-ports.js";
+import { localPorts } from "../../src/engine/local/local-ports.js";
 import { type BuildFlow, task, taskContext } from "../../src/index.js";
 import { define, FakeClock, Recorder } from "./bed.js";
 

@@ -6,7 +6,7 @@ import { makeState } from "../../src/core/state.js";
 import { task } from "../../src/core/task.js";
 import { planOf } from "../../src/engine/plan.js";
 import { Reports } from "../../src/engine/reports.js";
-import { TaskRun } from "../../src/engine/task-run.js";
+import { TaskRun } from "../../src/engine/task/task-run.js";
 import { define, finish, nameOf, type Recorded, Recorder, settled, start } from "./bed.js";
 
 const inc = task("inc", (value: number) => value + 1);

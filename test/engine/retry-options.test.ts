@@ -2,7 +2,7 @@ import t from "tap";
 import { MillraceError } from "../../src/core/errors.js";
 import { signals } from "../../src/core/signal.js";
 import { type TaskOptions, task } from "../../src/core/task.js";
-import { MAX_RETRY_DELAY_MS, retryDelayMs } from "../../src/engine/retry.js";
+import { MAX_RETRY_DELAY_MS, retryDelayMs } from "../../src/engine/task/retry.js";
 import { finish } from "./bed.js";
 
 const half = () => 0.5;

@@ -1,10 +1,10 @@
 import t from "tap";
 import * as v from "valibot";
 import { z } from "zod";
-import { cacheValidators } from "../../src/core/cache-validator.js";
 import { taskContext } from "../../src/core/context.js";
 import { MillraceError } from "../../src/core/errors.js";
 import { toFlowSpec } from "../../src/core/flow-spec.js";
+import { cacheValidators } from "../../src/core/options/cache-validator.js";
 import { unmapped } from "../../src/core/reference.js";
 import { secret } from "../../src/core/secret.js";
 import type { State } from "../../src/core/state.js";

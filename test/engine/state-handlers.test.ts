@@ -1,8 +1,8 @@
 import t from "tap";
 import { taskContext } from "../../src/core/context.js";
+import type { StateChange, StateHandler } from "../../src/core/options/state-handler.js";
 import { signals } from "../../src/core/signal.js";
 import { makeState, type State } from "../../src/core/state.js";
-import type { StateChange, StateHandler } from "../../src/core/state-handler.js";
 import { type TaskOptions, task } from "../../src/core/task.js";
 import { finish, settled, start } from "./bed.js";
 

@@ -1,8 +1,8 @@
 import t from "tap";
 import { inTaskContext, taskContext } from "../../src/core/context.js";
-import type { Executor, TaskCall } from "../../src/core/executor.js";
+import type { Executor, TaskCall } from "../../src/core/options/executor.js";
 import { task } from "../../src/core/task.js";
-import { HARD_STOP_GRACE_MS } from "../../src/engine/task-call.js";
+import { HARD_STOP_GRACE_MS } from "../../src/engine/task/task-call.js";
 import { FakeClock, settled, start } from "./bed.js";
 
 /** As one on threads: a call ends when it is stopped hard, whatever its code does. */

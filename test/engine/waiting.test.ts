@@ -4,9 +4,9 @@ import { signals } from "../../src/core/signal.js";
 import { makeState } from "../../src/core/state.js";
 import { task } from "../../src/core/task.js";
 import { runFlowToState } from "../../src/engine/flow-runner.js";
-import { localPorts } from "../../src/engine/local-ports.js";
+import { localPorts } from "../../src/engine/local/local-ports.js";
 import { planOf } from "../../src/engine/plan.js";
-import { TaskRun } from "../../src/engine/task-run.js";
+import { TaskRun } from "../../src/engine/task/task-run.js";
 import { WaitingRoom } from "../../src/engine/waiting-room.js";
 import { define, FakeClock, finish, knownAfter, Recorder, settled, start } from "./bed.js";
 

@@ -5,7 +5,7 @@ import { z } from "zod";
 import { toFlowSpec } from "../../src/core/flow-spec.js";
 import { parameter, type StandardSchema } from "../../src/core/parameter.js";
 import { loadConverters, toJsonSchema, withJsonSchemas } from "../../src/execute/json-schemas.js";
-import { compileSchema } from "../../src/server/parameter-schema.js";
+import { compileSchema } from "../../src/server/registration/parameter-schema.js";
 import { build } from "../helpers/build.js";
 
 await loadConverters();

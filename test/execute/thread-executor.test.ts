@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import t from "tap";
-import type { Executor, TaskCall } from "../../src/core/executor.js";
+import type { Executor, TaskCall } from "../../src/core/options/executor.js";
 import { loadedCode } from "../../src/execute/load-saved-flow.js";
 import { openExecutor } from "../../src/execute/open-executor.js";
 import { executors, type Flow, type State } from "../../src/index.js";

@@ -1,4 +1,4 @@
-import { type ColumnInfo, infoOf, type ReadableTable, type TableInfo } from "../../src/db/describe-tables.js";
+import { type ColumnInfo, infoOf, type ReadableTable, type TableInfo } from "../../src/db/read/describe-tables.js";
 
 type Row = Record<string, unknown>;
 type Rows = Readonly<Record<string, readonly Row[]>>;

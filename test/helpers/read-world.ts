@@ -2,10 +2,11 @@ import { join } from "node:path";
 import { buildSchema, type ExecutionResult, type GraphQLSchema, graphql } from "graphql";
 import type { Database } from "../../src/db/database.js";
 import { openDatabase } from "../../src/db/open-database.js";
+import type { ReadableTable } from "../../src/db/read/describe-tables.js";
 import type { Tables } from "../../src/db/tables.js";
-import type { ReadLimits } from "../../src/server/read-limits.js";
-import { addReadApi } from "../../src/server/read-schema.js";
-import { makeSchema, schemaText } from "../../src/server/schema.js";
+import { makeSchema, schemaText } from "../../src/server/api/schema.js";
+import type { ReadLimits } from "../../src/server/read/read-limits.js";
+import { addReadApi } from "../../src/server/read/read-schema.js";
 
 type Row = Record<string, unknown>;
 export type Rows = { [T in keyof Tables]?: Row[] };
@@ -19,7 +20,7 @@ const at = (second: number) => new Date(Date.UTC(2026, 10, 23, 10, 0, second)).t
 const stamps = (second: number) => ({ created: at(second), updated: at(second) });
 
 /** A small Cloud, the same for each tenant but for the ids: two projects, three flows, eight runs with their histories. */
-export function tenantRows(tenant: number): Required<Omit<Rows, "report_stream">> {
+export function tenantRows(tenant: number): Pick<Required<Rows>, ReadableTable> {
   const tenant_id = uuid(1, tenant, 0);
   const own = (table: number, row: number) => ({ id: uuid(table, tenant, row), tenant_id, ...stamps(row) });
   const project = ["Sales", "Ops"].map((name, n) => ({
@@ -145,7 +146,39 @@ export function tenantRows(tenant: number): Required<Omit<Rows, "report_stream">
     scope: n === 0 ? "USER" : "RUNNER",
     expires_at: n === 0 ? null : at(59),
   }));
-  const tenants = [{ id: tenant_id, ...stamps(0), name: `Tenant ${tenant}`, slug: `tenant-${tenant}` }];
+  const tenants = [
+    { id: tenant_id, ...stamps(0), name: `Tenant ${tenant}`, slug: `tenant-${tenant}`, info: null, settings: "{}" },
+  ];
+  const agent_config = [0, 1].map((n) => ({
+    ...own(12, n),
+    name: n === 0 ? null : "config",
+    settings: `{"size":${n}}`,
+  }));
+  const task_run_artifact = [0, 1, 2].map((n) => ({
+    ...own(13, n),
+    task_run_id: task_run[n]!.id,
+    kind: n === 0 ? "link" : "markdown",
+    data: n === 0 ? '{"link":"http://127.0.0.1/"}' : `{"markdown":"# ${n}"}`,
+  }));
+  const message = [0, 1].map((n) => ({
+    ...own(14, n),
+    read: n,
+    type: "REPORT",
+    text: n === 0 ? null : "all well",
+    content: "{}",
+  }));
+  const cloud_hook = [0, 1].map((n) => ({
+    ...own(15, n),
+    name: n === 0 ? null : "hook",
+    version_group_id: null,
+    states: '["FAILED"]',
+    type: "WEBHOOK",
+    config: '{"url":"http://127.0.0.1/"}',
+    active: n,
+  }));
+  const key_value = [0, 1, 2].map((n) => ({ ...own(16, n), key: `key-${n}`, value: `{"n":${n}}` }));
+  const task_tag_limit = [0, 1].map((n) => ({ ...own(17, n), tag: `tag-${n}`, slots: n + 1 }));
+  const flow_concurrency_limit = [0, 1].map((n) => ({ ...own(18, n), name: `label-${n}`, slots: n + 1 }));
   return {
     tenant: tenants,
     project,
@@ -160,6 +193,13 @@ export function tenantRows(tenant: number): Required<Omit<Rows, "report_stream">
     task_run_state,
     log,
     api_key,
+    agent_config,
+    task_run_artifact,
+    message,
+    cloud_hook,
+    key_value,
+    task_tag_limit,
+    flow_concurrency_limit,
   };
 }
 

@@ -1,6 +1,6 @@
 import { newId } from "../../src/core/ids.js";
-import { insertApiKey } from "../../src/db/api-keys.js";
-import { hashToken } from "../../src/server/auth.js";
+import { insertApiKey } from "../../src/db/queries/api-keys.js";
+import { hashToken } from "../../src/server/access/auth.js";
 import type { TestCloud } from "./server.js";
 
 const TOKEN = "other-token";
@@ -12,7 +12,7 @@ export async function addSecondTenant(cloud: TestCloud, at: string): Promise<{ a
   await cloud.server.database.write(async (transaction) => {
     await transaction.query
       .insertInto("tenant")
-      .values({ ...row, id: tenantId, name: "second", slug: "second" })
+      .values({ ...row, id: tenantId, name: "second", slug: "second", info: null })
       .execute();
     await insertApiKey(transaction, {
       ...row,

@@ -1,8 +1,8 @@
 import t from "tap";
 import type { ParameterSpec } from "../../src/core/flow-spec.js";
-import type { Schedule } from "../../src/core/schedule.js";
-import { filters } from "../../src/core/schedule-rules.js";
-import { schedules } from "../../src/core/schedules.js";
+import type { Schedule } from "../../src/core/schedule/schedule.js";
+import { filters } from "../../src/core/schedule/schedule-rules.js";
+import { schedules } from "../../src/core/schedule/schedules.js";
 import { checkDeployedSchedule, checkSchedule } from "../../src/schedule/check-schedule.js";
 import { scheduleEvents } from "../../src/schedule/schedule-events.js";
 

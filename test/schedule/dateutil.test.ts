@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { schedules } from "../../src/core/schedules.js";
+import { schedules } from "../../src/core/schedule/schedules.js";
 import { scheduleEvents } from "../../src/schedule/schedule-events.js";
 import { repository } from "../helpers/fixture.js";
 

@@ -5,7 +5,7 @@ import t from "tap";
 /** One of every clock, filter and move; printed by a process of its own. */
 const program = `
 const [{ scheduleEvents }, { schedules }, { filters, adjustments }, { toSerializedSchedule }] = await Promise.all(
-  ["schedule/schedule-events.js", "core/schedules.js", "core/schedule-rules.js", "schedule/serialized-schedule.js"].map(
+  ["schedule/schedule-events.js", "core/schedule/schedules.js", "core/schedule/schedule-rules.js", "schedule/serialized-schedule.js"].map(
     (file) => import(new URL("src/" + file, process.argv[1])),
   ),
 );

@@ -1,6 +1,6 @@
 import t from "tap";
-import type { Schedule } from "../../src/core/schedule.js";
-import { schedules } from "../../src/core/schedules.js";
+import type { Schedule } from "../../src/core/schedule/schedule.js";
+import { schedules } from "../../src/core/schedule/schedules.js";
 import { scheduleEvents } from "../../src/schedule/schedule-events.js";
 
 /*

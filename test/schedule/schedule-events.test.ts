@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import t from "tap";
-import type { Schedule, ScheduleRule } from "../../src/core/schedule.js";
-import { adjustments, filters } from "../../src/core/schedule-rules.js";
-import { schedules } from "../../src/core/schedules.js";
+import type { Schedule, ScheduleRule } from "../../src/core/schedule/schedule.js";
+import { adjustments, filters } from "../../src/core/schedule/schedule-rules.js";
+import { schedules } from "../../src/core/schedule/schedules.js";
 import { MAX_CANDIDATES, scheduleEvents, searchEvents } from "../../src/schedule/schedule-events.js";
 
 const next = (schedule: Schedule, after: string, limit = 5): string[] =>

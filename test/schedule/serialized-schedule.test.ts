@@ -1,8 +1,8 @@
 import t from "tap";
 import { isJson } from "../../src/core/json.js";
-import type { Schedule } from "../../src/core/schedule.js";
-import { adjustments, filters } from "../../src/core/schedule-rules.js";
-import { schedules } from "../../src/core/schedules.js";
+import type { Schedule } from "../../src/core/schedule/schedule.js";
+import { adjustments, filters } from "../../src/core/schedule/schedule-rules.js";
+import { schedules } from "../../src/core/schedule/schedules.js";
 import { scheduleEvents } from "../../src/schedule/schedule-events.js";
 import { fromSerializedSchedule, toSerializedSchedule } from "../../src/schedule/serialized-schedule.js";
 

@@ -1,6 +1,6 @@
 import t from "tap";
 import { newId } from "../../src/core/ids.js";
-import { AgentEvents } from "../../src/server/agent-events.js";
+import { AgentEvents } from "../../src/server/agents/agent-events.js";
 import { subscribe } from "../helpers/agent-events.js";
 import { eventually } from "../helpers/eventually.js";
 import { deployFlow, flowState, HandClock, LEASE_MS, letPass, startTestCloud, TestAgent } from "../helpers/server.js";

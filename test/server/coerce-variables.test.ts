@@ -1,7 +1,7 @@
 import { buildSchema, type GraphQLSchema, getVariableValues, Kind, type OperationDefinitionNode, parse } from "graphql";
 import t from "tap";
-import { VariableReaders } from "../../src/server/coerce-variables.js";
-import { schemaText } from "../../src/server/schema.js";
+import { VariableReaders } from "../../src/server/api/coerce-variables.js";
+import { schemaText } from "../../src/server/api/schema.js";
 
 const types = buildSchema(`
   scalar Any

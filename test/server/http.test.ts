@@ -1,6 +1,6 @@
 import { request } from "node:http";
 import t from "tap";
-import { MAX_BODY_BYTES } from "../../src/server/request-body.js";
+import { MAX_BODY_BYTES } from "../../src/server/http/request-body.js";
 import { mutation, startTestCloud } from "../helpers/server.js";
 
 const cloud = await startTestCloud(t);

@@ -3,8 +3,8 @@ import { type AddressInfo, connect, type Socket } from "node:net";
 import t, { type Test } from "tap";
 import { encodeFrame, FRAME_PROTOCOL, type Frame, FrameReader } from "../../src/codec/frames.js";
 import { newId } from "../../src/core/ids.js";
-import { OpenConnections } from "../../src/server/open-connections.js";
-import { MAX_BODY_BYTES } from "../../src/server/request-body.js";
+import { OpenConnections } from "../../src/server/http/open-connections.js";
+import { MAX_BODY_BYTES } from "../../src/server/http/request-body.js";
 import { eventually } from "../helpers/eventually.js";
 import { mutation, startTestCloud } from "../helpers/server.js";
 

@@ -1,7 +1,7 @@
 import { buildSchema, graphql } from "graphql";
 import t from "tap";
 import { isMillraceError, type MillraceError } from "../../src/core/errors.js";
-import { addReadApi } from "../../src/server/read-schema.js";
+import { addReadApi } from "../../src/server/read/read-schema.js";
 import { openReadWorld, tenantRows, uuid } from "../helpers/read-world.js";
 
 const limits = { defaultRows: 5, maxRows: 20, maxRowsRead: 60, maxCost: 3000 };

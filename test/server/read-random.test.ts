@@ -6,7 +6,7 @@ import {
   type ReadableTable,
   type RelationInfo,
   tableInfo,
-} from "../../src/db/describe-tables.js";
+} from "../../src/db/read/describe-tables.js";
 import { plainFilter } from "../helpers/plain-filter.js";
 import { openReadWorld, uuid } from "../helpers/read-world.js";
 

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import { wireTypes } from "../../scripts/generate-wire-types.js";
-import { schemaText } from "../../src/server/schema.js";
+import { schemaText } from "../../src/server/api/schema.js";
 import { repositoryFolder } from "../helpers/source-tree.js";
 
 t.test("client/wire.ts is what the schema says; `npm run generate` makes it so", async (t) => {

@@ -1,6 +1,6 @@
 import t from "tap";
-import { AzureBlob, GCS, Local, S3 } from "../../src/core/flow-storage.js";
-import { addressOf, checkPlace, keyIn } from "../../src/core/object-place.js";
+import { AzureBlob, GCS, Local, S3 } from "../../src/core/options/flow-storage.js";
+import { addressOf, checkPlace, keyIn } from "../../src/core/options/object-place.js";
 import { task } from "../../src/core/task.js";
 import { flow } from "../../src/flow.js";
 

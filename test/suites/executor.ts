@@ -1,6 +1,6 @@
 import type { Test } from "tap";
 import type { LogLine } from "../../src/core/context.js";
-import type { ExecutorOptions } from "../../src/core/executor.js";
+import type { ExecutorOptions } from "../../src/core/options/executor.js";
 import { type StoredFlow, saveModule } from "../../src/deploy/save.js";
 import { type Flow, type FlowRun, loadFlow, type RunOptions, type State } from "../../src/index.js";
 import { eventually } from "../helpers/eventually.js";

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Test } from "tap";
-import type { ObjectPlace } from "../../src/core/object-place.js";
+import type { ObjectPlace } from "../../src/core/options/object-place.js";
 import type { ObjectStore } from "../../src/storage/object-store.js";
 import { openObjectStore } from "../../src/storage/open-objects.js";
 import type { FaultProxy } from "../helpers/fault-proxy.js";

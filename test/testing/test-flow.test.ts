@@ -1,6 +1,6 @@
 import t from "tap";
 import { taskContext } from "../../src/core/context.js";
-import { type ExecutorOptions, executors } from "../../src/core/executor.js";
+import { type ExecutorOptions, executors } from "../../src/core/options/executor.js";
 import { parameter } from "../../src/core/parameter.js";
 import { signals } from "../../src/core/signal.js";
 import { task } from "../../src/core/task.js";

@@ -8,12 +8,12 @@ import type {
 } from "../../client/wire.js";
 import { newId } from "../../core/ids.js";
 import { normalizeLabels } from "../../core/labels.js";
-import { type AgentRow, findSameAgent, insertAgent, touchAgents } from "../../db/agents.js";
-import { knownFlowRunIds } from "../../db/flow-runs.js";
-import { insertLogs } from "../../db/logs.js";
+import { type AgentRow, findSameAgent, insertAgent, touchAgents } from "../../db/queries/agents.js";
+import { knownFlowRunIds } from "../../db/queries/flow-runs.js";
+import { insertLogs } from "../../db/queries/logs.js";
 import { hasKnownLevel, logLine } from "../log-line.js";
 import { type RequestContext, toInstant } from "../parts.js";
-import { readQueue } from "../queue.js";
+import { readQueue } from "../states/queue.js";
 
 /** The queue answers as many at once, as Prefect's does. */
 const QUEUE_LIMIT = 25;

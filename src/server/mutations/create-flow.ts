@@ -1,7 +1,7 @@
 import type { CreateFlowInput, CreateFlowPayload } from "../../client/wire.js";
 import { MillraceError } from "../../core/errors.js";
 import { newId } from "../../core/ids.js";
-import { deleteFlowRuns, waitingRunsOfFlow } from "../../db/flow-runs.js";
+import { deleteFlowRuns, waitingRunsOfFlow } from "../../db/queries/flow-runs.js";
 import {
   archiveFlow,
   type FlowGroupRow,
@@ -13,13 +13,13 @@ import {
   newestFlowOfName,
   versionsOf,
   writeFlowGroupSettings,
-} from "../../db/flows.js";
-import { findProject } from "../../db/projects.js";
-import { moveFlowRun, orThrow } from "../apply-state.js";
-import { type Ledger, readFlowRuns, withLedger } from "../ledger.js";
-import { checkSchemas } from "../parameter-checks.js";
+} from "../../db/queries/flows.js";
+import { findProject } from "../../db/queries/projects.js";
 import type { RequestContext } from "../parts.js";
-import { readSerializedFlow, type SerializedFlow, toEdgeRows, toTaskRows } from "../serialized-flow.js";
+import { checkSchemas } from "../registration/parameter-checks.js";
+import { readSerializedFlow, type SerializedFlow, toEdgeRows, toTaskRows } from "../registration/serialized-flow.js";
+import { moveFlowRun, orThrow } from "../states/apply-state.js";
+import { type Ledger, readFlowRuns, withLedger } from "../states/ledger.js";
 
 /** What a new flow group's settings are, until someone changes them. */
 const GROUP_SETTINGS = { heartbeat_enabled: true, lazarus_enabled: true, version_locking_enabled: false };

@@ -3,12 +3,12 @@ import { MillraceError } from "../../core/errors.js";
 import { newId } from "../../core/ids.js";
 import { normalizeLabels } from "../../core/labels.js";
 import { isRunning, isTerminal, type StateType } from "../../core/state.js";
-import { findFlowRunByKey, type NewFlowRunRow } from "../../db/flow-runs.js";
-import { currentFlowToRun, type FlowToRun, flowToRun, tasksOf } from "../../db/flows.js";
-import { moveFlowRun, moveTaskRun, orThrow } from "../apply-state.js";
-import { addFlowRun, addTaskRun, type Ledger, readFlowRuns, withLedger } from "../ledger.js";
+import { findFlowRunByKey, type NewFlowRunRow } from "../../db/queries/flow-runs.js";
+import { currentFlowToRun, type FlowToRun, flowToRun, tasksOf } from "../../db/queries/flows.js";
 import type { RequestContext } from "../parts.js";
 import { runName } from "../run-name.js";
+import { moveFlowRun, moveTaskRun, orThrow } from "../states/apply-state.js";
+import { addFlowRun, addTaskRun, type Ledger, readFlowRuns, withLedger } from "../states/ledger.js";
 
 /** Asks for a run of a flow (protocol notes, section 2.6). */
 export function createFlowRun(input: CreateFlowRunInput, { parts, caller }: RequestContext): Promise<IdPayload> {

@@ -7,12 +7,12 @@ import type {
 } from "../../client/wire.js";
 import { MillraceError } from "../../core/errors.js";
 import { isStateType, isTerminal, type StateType } from "../../core/state.js";
-import { findAgent } from "../../db/agents.js";
-import { type FlowRunRow, touchFlowRun } from "../../db/flow-runs.js";
-import { moveFlowRun } from "../apply-state.js";
-import { type Ledger, readFlowRuns, withLedger } from "../ledger.js";
+import { findAgent } from "../../db/queries/agents.js";
+import { type FlowRunRow, touchFlowRun } from "../../db/queries/flow-runs.js";
 import { type RequestContext, toInstant } from "../parts.js";
-import { letWait, takeBack } from "../queue.js";
+import { moveFlowRun } from "../states/apply-state.js";
+import { type Ledger, readFlowRuns, withLedger } from "../states/ledger.js";
+import { letWait, takeBack } from "../states/queue.js";
 import { agentUnknown, checkLeaseMs } from "./claim-runs.js";
 
 /** Keeps an agent's leases alive; a lease that ended may still be renewed as long as nobody took the run. */

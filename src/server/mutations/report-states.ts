@@ -7,14 +7,14 @@ import type {
 } from "../../client/wire.js";
 import { MillraceError } from "../../core/errors.js";
 import { isTerminal, type StateType } from "../../core/state.js";
-import { cancellingOf } from "../../db/claim.js";
-import type { FlowRunRow } from "../../db/flow-runs.js";
-import { findReportStream, writeReportStream } from "../../db/report-streams.js";
-import { moveFlowRun, moveTaskRun, type Refused } from "../apply-state.js";
-import { type Ledger, readFlowRuns, readTaskRuns, withLedger } from "../ledger.js";
+import { cancellingOf } from "../../db/queries/claim.js";
+import type { FlowRunRow } from "../../db/queries/flow-runs.js";
+import { findReportStream, writeReportStream } from "../../db/queries/report-streams.js";
 import { hasKnownLevel, logLine } from "../log-line.js";
-import { findNewChildren, type NewChildren } from "../new-children.js";
 import type { RequestContext } from "../parts.js";
+import { moveFlowRun, moveTaskRun, type Refused } from "../states/apply-state.js";
+import { type Ledger, readFlowRuns, readTaskRuns, withLedger } from "../states/ledger.js";
+import { findNewChildren, type NewChildren } from "../states/new-children.js";
 
 /**
  * Takes a batch of states and log lines: one transaction, judged one by one in the order given. A refused state ends its

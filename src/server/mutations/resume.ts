@@ -1,10 +1,10 @@
 import type { ResumeTaskRunInput, StatePayload } from "../../client/wire.js";
 import { MillraceError } from "../../core/errors.js";
 import { isTerminal, type StateType } from "../../core/state.js";
-import { moveTaskRun, orThrow } from "../apply-state.js";
-import { type Ledger, readFlowRuns, readTaskRuns, withLedger } from "../ledger.js";
 import type { RequestContext } from "../parts.js";
-import { noteTaskRunDue } from "../queue.js";
+import { moveTaskRun, orThrow } from "../states/apply-state.js";
+import { type Ledger, readFlowRuns, readTaskRuns, withLedger } from "../states/ledger.js";
+import { noteTaskRunDue } from "../states/queue.js";
 
 /**
  * Of what a task run is resumed with, which travels in its states: half of what a worker thread may put into one of them

@@ -5,12 +5,12 @@ import type {
   SetTaskRunStatesInput,
 } from "../../client/wire.js";
 import { MillraceError } from "../../core/errors.js";
-import { findAgent } from "../../db/agents.js";
-import type { FlowRunRow } from "../../db/flow-runs.js";
-import { moveFlowRun, moveTaskRun, orThrow } from "../apply-state.js";
-import { type Ledger, readFlowRuns, readTaskRuns, withLedger } from "../ledger.js";
+import { findAgent } from "../../db/queries/agents.js";
+import type { FlowRunRow } from "../../db/queries/flow-runs.js";
 import type { RequestContext } from "../parts.js";
-import { noteTaskRunDue } from "../queue.js";
+import { moveFlowRun, moveTaskRun, orThrow } from "../states/apply-state.js";
+import { type Ledger, readFlowRuns, readTaskRuns, withLedger } from "../states/ledger.js";
+import { noteTaskRunDue } from "../states/queue.js";
 
 /** So long after a Submitted another is refused: two agents of Prefect's kind both saw the run in the queue. */
 const SUBMIT_LOCK_MS = 30_000;

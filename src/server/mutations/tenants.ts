@@ -8,10 +8,10 @@ import type {
 } from "../../client/wire.js";
 import { MillraceError } from "../../core/errors.js";
 import { newId } from "../../core/ids.js";
-import { insertApiKey } from "../../db/api-keys.js";
 import { isUniqueViolation } from "../../db/database-error.js";
-import { insertProject } from "../../db/projects.js";
-import { hashToken, newToken, SCOPES } from "../auth.js";
+import { insertApiKey } from "../../db/queries/api-keys.js";
+import { insertProject } from "../../db/queries/projects.js";
+import { hashToken, newToken, SCOPES } from "../access/auth.js";
 import { type RequestContext, toInstant } from "../parts.js";
 import { version } from "../version.js";
 

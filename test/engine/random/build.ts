@@ -1,10 +1,10 @@
-import { cacheValidators } from "../../../src/core/cache-validator.js";
 import { taskContext } from "../../../src/core/context.js";
-import { merge, switchOn, when } from "../../../src/core/control-flow.js";
+import { merge, switchOn, when } from "../../../src/core/control/control-flow.js";
+import { resource, use } from "../../../src/core/control/resource.js";
 import type { FlowDefinition } from "../../../src/core/flow-definition.js";
+import { cacheValidators } from "../../../src/core/options/cache-validator.js";
 import { parameter } from "../../../src/core/parameter.js";
 import { flatten, type Ref, unmapped } from "../../../src/core/reference.js";
-import { resource, use } from "../../../src/core/resource.js";
 import { signals } from "../../../src/core/signal.js";
 import { type Task, type TaskOptions, task } from "../../../src/core/task.js";
 import { type Trigger, triggers } from "../../../src/core/trigger.js";

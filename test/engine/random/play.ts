@@ -3,7 +3,7 @@ import { MillraceError } from "../../../src/core/errors.js";
 import { isTerminal, type ResultRecord, type State, type StateType } from "../../../src/core/state.js";
 import { inlineExecutor } from "../../../src/engine/executors.js";
 import { runFlow } from "../../../src/engine/flow-runner.js";
-import { localPorts } from "../../../src/engine/local-ports.js";
+import { localPorts } from "../../../src/engine/local/local-ports.js";
 import type { EnginePorts, KnownTaskRun, ResultStore } from "../../../src/engine/ports.js";
 import { FakeClock, knownAfter, nameOf, type Recorded, settled } from "../bed.js";
 import { toFlow } from "./build.js";

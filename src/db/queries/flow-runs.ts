@@ -1,0 +1,122 @@
+import type { Selectable } from "kysely";
+import type { Reads, Transaction } from "../database.js";
+import { insertSql, listOf, updateSql, valuesOf } from "../sql.js";
+import type { FlowRunTable } from "../tables.js";
+import { STATE_COLUMNS } from "./state-columns.js";
+
+export type NewFlowRunRow = Selectable<FlowRunTable>;
+
+/** What a run's author gave it: of any size, and read only when an agent takes the run. */
+type Given = "parameters" | "run_config" | "context";
+
+/** A flow run as changes of its state see it. */
+export type FlowRunRow = Omit<NewFlowRunRow, Given>;
+
+/** What a change of state, a claim or a lease may change. */
+const CHANGING = [
+  ...STATE_COLUMNS,
+  "agent_id",
+  "lease_agent_id",
+  "lease_expires_at",
+  "fence",
+  "times_resurrected",
+] as const satisfies (keyof FlowRunRow)[];
+
+const GIVEN = ["parameters", "run_config", "context"] as const satisfies Given[];
+const FIXED = [
+  "id",
+  "created",
+  "tenant_id",
+  "flow_id",
+  "name",
+  "labels",
+  "scheduled_start_time",
+  "auto_scheduled",
+  "idempotency_key",
+] as const satisfies (keyof FlowRunRow)[];
+
+const ALL = [...FIXED, ...GIVEN, ...CHANGING] as const;
+const SELECT = `SELECT ${[...FIXED, ...CHANGING].join(", ")} FROM flow_run`;
+const SELECT_ONE = `${SELECT} WHERE id = ?1 AND tenant_id = ?2`;
+const SELECT_SOME = `${SELECT} WHERE tenant_id = ?1 AND id IN (SELECT value FROM json_each(?2))`;
+const SELECT_GIVEN = `SELECT id, ${GIVEN.join(", ")} FROM flow_run WHERE id IN (SELECT value FROM json_each(?1))`;
+const INSERT = insertSql("flow_run", ALL);
+const UPDATE = updateSql("flow_run", CHANGING, "id");
+
+/** The flow runs of these ids that there are, in any order. In a transaction nobody else changes them until it ends. */
+export function loadFlowRuns(reads: Reads, tenantId: string, ids: readonly string[]): Promise<FlowRunRow[]> {
+  // One id, the usual case of a run's own stream, needs no list.
+  if (ids.length === 1) return reads.all(SELECT_ONE, ids[0]!, tenantId);
+  return reads.all(SELECT_SOME, tenantId, listOf(ids));
+}
+
+export type GivenRow = Pick<NewFlowRunRow, "id" | Given>;
+
+/** What the authors of these runs gave them. */
+export function givenOfFlowRuns(reads: Reads, ids: readonly string[]): Promise<GivenRow[]> {
+  return reads.all(SELECT_GIVEN, listOf(ids));
+}
+
+/** Which of these flow runs there are. */
+export async function knownFlowRunIds(reads: Reads, tenantId: string, ids: readonly string[]): Promise<Set<string>> {
+  const rows = await reads.all<{ id: string }>(
+    "SELECT id FROM flow_run WHERE tenant_id = ?1 AND id IN (SELECT value FROM json_each(?2))",
+    tenantId,
+    listOf(ids),
+  );
+  return new Set(rows.map((each) => each.id));
+}
+
+export async function findFlowRunByKey(
+  reads: Reads,
+  flowId: string,
+  idempotencyKey: string,
+): Promise<string | undefined> {
+  const [row] = await reads.all<{ id: string }>(
+    "SELECT id FROM flow_run WHERE flow_id = ?1 AND idempotency_key = ?2",
+    flowId,
+    idempotencyKey,
+  );
+  return row?.id;
+}
+
+export function insertFlowRun(transaction: Transaction, row: NewFlowRunRow): Promise<number> {
+  return transaction.run(INSERT, ...valuesOf(row, ALL));
+}
+
+/** Writes what may change of each row. */
+export function writeFlowRuns(transaction: Transaction, rows: readonly FlowRunRow[]): Promise<void> {
+  return transaction.runMany(
+    UPDATE,
+    rows.map((row) => [...valuesOf(row, CHANGING), row.id]),
+  );
+}
+
+export function touchFlowRun(
+  transaction: Transaction,
+  tenantId: string,
+  flowRunId: string,
+  now: string,
+): Promise<number> {
+  return transaction.run(
+    "UPDATE flow_run SET heartbeat = ?1, updated = ?1 WHERE id = ?2 AND tenant_id = ?3",
+    now,
+    flowRunId,
+    tenantId,
+  );
+}
+
+/** Runs of a flow version that no agent has ever begun; one that was given back or taken back had begun before. */
+export async function waitingRunsOfFlow(
+  reads: Reads,
+  flowId: string,
+): Promise<{ id: string; auto_scheduled: number }[]> {
+  return reads.all(
+    "SELECT id, auto_scheduled FROM flow_run WHERE flow_id = ?1 AND state = 'Scheduled' AND start_time IS NULL",
+    flowId,
+  );
+}
+
+export function deleteFlowRuns(transaction: Transaction, ids: readonly string[]): Promise<number> {
+  return transaction.run("DELETE FROM flow_run WHERE id IN (SELECT value FROM json_each(?1))", listOf(ids));
+}

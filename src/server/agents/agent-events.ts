@@ -1,0 +1,111 @@
+import type { AgentEvent } from "../../client/wire.js";
+import { agentTakes } from "../../core/labels.js";
+
+/** What a transaction did that agents want to know at once; published when it has committed. */
+export type Effect =
+  | { kind: "due"; tenantId: string; labels: readonly string[]; flowGroupId: string; dueAt: string }
+  | { kind: "stop"; agentId: string; flowRunId: string };
+
+/** Whose events are asked for. */
+export interface Listener {
+  agentId: string;
+  tenantId: string;
+  labels: readonly string[];
+  /** Only runs of this flow group are of interest; null: of any. */
+  flowGroupId: string | null;
+}
+
+/**
+ * Tells listening agents what happened, within this process. Nothing is queued up: what a slow listener has not read yet
+ * is merged into one event, so a dead connection costs no memory. Agents poll as well; a lost event costs time only.
+ */
+export class AgentEvents {
+  readonly #channels = new Set<Channel>();
+  #closed = false;
+
+  get listeners(): number {
+    return this.#channels.size;
+  }
+
+  wakeFor(run: { tenantId: string; labels: readonly string[]; flowGroupId: string }): void {
+    for (const channel of this.#channels) {
+      const { tenantId, labels, flowGroupId } = channel.listener;
+      if (tenantId !== run.tenantId || (flowGroupId !== null && flowGroupId !== run.flowGroupId)) continue;
+      if (agentTakes(run.labels, labels)) channel.push(true, []);
+    }
+  }
+
+  stop(agentId: string, flowRunId: string): void {
+    for (const channel of this.#channels) if (channel.listener.agentId === agentId) channel.push(false, [flowRunId]);
+  }
+
+  listen(listener: Listener): AsyncGenerator<AgentEvent, void, void> {
+    const channel = new Channel(listener, () => this.#channels.delete(channel));
+    if (this.#closed) channel.end();
+    else this.#channels.add(channel);
+    return channel.iterate();
+  }
+
+  /** Ends every subscription. */
+  close(): void {
+    this.#closed = true;
+    for (const channel of [...this.#channels]) channel.end();
+  }
+}
+
+class Channel {
+  readonly listener: Listener;
+  readonly #onEnd: () => void;
+  #runDue = false;
+  #cancelling = new Set<string>();
+  #ended = false;
+  #wake: () => void = () => {};
+
+  constructor(listener: Listener, onEnd: () => void) {
+    this.listener = listener;
+    this.#onEnd = onEnd;
+  }
+
+  push(runDue: boolean, cancelling: readonly string[]): void {
+    this.#runDue ||= runDue;
+    for (const flowRunId of cancelling) this.#cancelling.add(flowRunId);
+    this.#wake();
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#onEnd();
+    this.#wake();
+  }
+
+  /** Not an async generator function: its `return()` would wait for the event that is awaited. */
+  iterate(): AsyncGenerator<AgentEvent, void, void> {
+    const next = async (): Promise<IteratorResult<AgentEvent, void>> => {
+      while (!this.#ended && !this.#runDue && this.#cancelling.size === 0) {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+      }
+      if (this.#ended) return { done: true, value: undefined };
+      const value = { run_due: this.#runDue, cancelling: [...this.#cancelling] };
+      this.#runDue = false;
+      this.#cancelling = new Set();
+      return { done: false, value };
+    };
+    const end = async (): Promise<IteratorResult<AgentEvent, void>> => {
+      this.end();
+      return { done: true, value: undefined };
+    };
+    const iterator: AsyncGenerator<AgentEvent, void, void> = {
+      next,
+      return: end,
+      throw: async (error) => {
+        this.end();
+        throw error;
+      },
+      [Symbol.asyncIterator]: () => iterator,
+      [Symbol.asyncDispose]: async () => this.end(),
+    };
+    return iterator;
+  }
+}

@@ -1,0 +1,123 @@
+import { buildSchema, type GraphQLSchema, isObjectType, isScalarType } from "graphql";
+import type { AgentEvent, Mutations, Queries } from "../../client/wire.js";
+import { asInstant } from "../../codec/state-json.js";
+import { MillraceError } from "../../core/errors.js";
+import type { Database } from "../../db/database.js";
+import { findAgent } from "../../db/queries/agents.js";
+import { getRunsInQueue, registerAgent, writeRunLogs } from "../mutations/agents.js";
+import { agentUnknown, claimRuns } from "../mutations/claim-runs.js";
+import { createFlow } from "../mutations/create-flow.js";
+import { cancelFlowRun, createFlowRun } from "../mutations/flow-runs.js";
+import { releaseRuns, renewLeases, updateFlowRunHeartbeat } from "../mutations/leases.js";
+import { reportStates } from "../mutations/report-states.js";
+import { resumeTaskRun } from "../mutations/resume.js";
+import { setFlowRunStates, setTaskRunStates } from "../mutations/set-states.js";
+import { api, authInfo, createApiKey, createProject, hello } from "../mutations/tenants.js";
+import type { RequestContext } from "../parts.js";
+import { readCachedStates } from "../read/cached-states.js";
+import { addReadApi } from "../read/read-schema.js";
+import { readSchemaText } from "./schema-text.js";
+
+/** One function for each mutation of the schema, typed by what `npm run generate` made of it. */
+type MutationResolvers = {
+  [Name in keyof Mutations]: (
+    input: Mutations[Name]["arguments"]["input"],
+    context: RequestContext,
+  ) => Promise<Mutations[Name]["payload"]>;
+};
+type QueryResolvers = {
+  [Name in keyof Queries]: (
+    input: Queries[Name]["arguments"] extends { input: infer Input } ? Input : unknown,
+    context: RequestContext,
+  ) => Promise<Queries[Name]["payload"]>;
+};
+
+const queries: QueryResolvers = { hello, auth_info: authInfo, api, cached_states: readCachedStates };
+const mutations: MutationResolvers = {
+  create_project: createProject,
+  create_flow: createFlow,
+  create_flow_run: createFlowRun,
+  cancel_flow_run: cancelFlowRun,
+  register_agent: registerAgent,
+  get_runs_in_queue: getRunsInQueue,
+  claim_runs: claimRuns,
+  renew_leases: renewLeases,
+  release_runs: releaseRuns,
+  report_states: reportStates,
+  set_flow_run_states: setFlowRunStates,
+  set_task_run_states: setTaskRunStates,
+  resume_task_run: resumeTaskRun,
+  write_run_logs: writeRunLogs,
+  update_flow_run_heartbeat: updateFlowRunHeartbeat,
+  create_api_key: createApiKey,
+};
+
+/** The schema as text: the contract. */
+export const schemaText: string = readSchemaText();
+
+/** The schema with the functions that answer it, and the read API's roots. */
+export function makeSchema(database: Pick<Database, "read" | "kind">): GraphQLSchema {
+  const schema = buildSchema(schemaText);
+  setScalars(schema);
+  attach(schema, "Query", queries);
+  attach(schema, "Mutation", mutations);
+  const events = schema.getSubscriptionType()!.getFields().agent_events!;
+  events.subscribe = (_root, args, context: RequestContext) => agentEvents(args, context);
+  events.resolve = (event: AgentEvent) => event;
+  return addReadApi(schema, { database });
+}
+
+function attach(schema: GraphQLSchema, root: string, resolvers: QueryResolvers | MutationResolvers): void {
+  const type = schema.getType(root);
+  if (!isObjectType(type)) throw new MillraceError("INTERNAL", `The schema has no type ${root}.`);
+  const fields = type.getFields();
+  for (const [name, resolve] of Object.entries(resolvers)) {
+    const call = resolve as (input: unknown, context: RequestContext) => Promise<unknown>;
+    fields[name]!.resolve = (_root, args, context: RequestContext) => call(args.input, context);
+  }
+}
+
+async function agentEvents(
+  args: { agent_id: string; flow_group_id?: string | null },
+  { parts, caller }: RequestContext,
+): Promise<AsyncGenerator<AgentEvent, void, void>> {
+  const agent = await findAgent(parts.database, caller.tenantId, args.agent_id);
+  if (!agent) throw agentUnknown(args.agent_id);
+  return parts.events.listen({
+    agentId: agent.id,
+    tenantId: caller.tenantId,
+    labels: JSON.parse(agent.labels) as string[],
+    flowGroupId: args.flow_group_id ?? null,
+  });
+}
+
+const SMALL_UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+function setScalars(schema: GraphQLSchema): void {
+  const parsers: Record<string, (value: unknown) => unknown> = { UUID: parseUuid, DateTime: makeInstantParser() };
+  for (const [name, parse] of Object.entries(parsers)) {
+    const type = schema.getType(name);
+    if (!isScalarType(type)) throw new MillraceError("INTERNAL", `The schema has no scalar ${name}.`);
+    type.parseValue = parse;
+    // Literals are read as the same value would be in a variable.
+    type.parseLiteral = (node) => parse("value" in node ? node.value : undefined);
+  }
+}
+
+/** The states of one batch mostly carry the same few instants: the last one is remembered. */
+function makeInstantParser(): (value: unknown) => string {
+  let last: { value: unknown; instant: string } = { value: Symbol("none"), instant: "" };
+  return (value) => {
+    if (value !== last.value) last = { value, instant: asInstant(value) };
+    return last.instant;
+  };
+}
+
+function parseUuid(value: unknown): string {
+  if (typeof value === "string") {
+    if (SMALL_UUID.test(value)) return value;
+    if (UUID.test(value)) return value.toLowerCase();
+  }
+  throw new MillraceError("INPUT_INVALID", `${JSON.stringify(value)?.slice(0, 80)} is not a UUID.`);
+}

@@ -1,0 +1,66 @@
+import type { GraphQLFieldResolver, GraphQLResolveInfo } from "graphql";
+import type { Database } from "../../db/database.js";
+import type { TableInfo } from "../../db/read/describe-tables.js";
+import { readDialects } from "../../db/read/read-dialect.js";
+import { readByKey, readCount, readList } from "../../db/read/read-query.js";
+import type { Reading } from "../../db/read/read-request.js";
+import { OperationCost, type ReadLimits } from "./read-limits.js";
+import { checkCount, readListArguments, readSelection, type SelectionContext } from "./read-selection.js";
+
+/** What the read API needs of the GraphQL context. */
+export interface ReadContext {
+  /** The caller's tenant: no row of another is ever read. */
+  readonly tenantId: string;
+  /** The request's variables as they were sent; needed for an `order_by` variable of several keys. */
+  readonly variables?: Readonly<Record<string, unknown>> | null | undefined;
+}
+
+type RootResolver = GraphQLFieldResolver<unknown, ReadContext>;
+
+/** The functions that answer the three roots of each table. */
+export function makeRootResolvers(database: Pick<Database, "read" | "kind">, limits: Readonly<ReadLimits>) {
+  // By an object that each execution has of its own, so that all roots of one operation draw on one budget.
+  const costs = new WeakMap<object, OperationCost>();
+
+  function open(context: ReadContext, info: GraphQLResolveInfo): { selection: SelectionContext; reading: Reading } {
+    let cost = costs.get(info.variableValues);
+    if (cost === undefined) {
+      cost = new OperationCost(limits);
+      costs.set(info.variableValues, cost);
+    }
+    const { tenantId, variables } = context;
+    return {
+      selection: { operation: info, sentVariables: variables === null ? {} : variables, cost },
+      reading: { db: database.read, dialect: readDialects[database.kind], tenantId, budget: cost.budget },
+    };
+  }
+
+  return {
+    list(table: TableInfo): RootResolver {
+      return async (_root, _args, context, info) => {
+        const { selection, reading } = open(context, info);
+        const list = readListArguments(selection, info.parentType, info.fieldNodes[0]!);
+        // Of the tenants, everyone sees one.
+        const above = selection.cost.add(null, table.key.includes(table.tenant) ? "one" : list);
+        const rows = readSelection(selection, table, info.fieldNodes, above, 1);
+        return readList(reading, table.table, list, rows);
+      };
+    },
+    byKey(table: TableInfo): RootResolver {
+      return async (_root, args, context, info) => {
+        const { selection, reading } = open(context, info);
+        const rows = readSelection(selection, table, info.fieldNodes, selection.cost.add(null, "one"), 1);
+        return readByKey(reading, table.table, args.id, rows);
+      };
+    },
+    count(table: TableInfo): RootResolver {
+      return async (_root, _args, context, info) => {
+        const { selection, reading } = open(context, info);
+        selection.cost.add(null, "one");
+        checkCount(selection, info.fieldNodes, 1);
+        const list = readListArguments(selection, info.parentType, info.fieldNodes[0]!);
+        return { aggregate: { count: await readCount(reading, table.table, list) } };
+      };
+    },
+  };
+}

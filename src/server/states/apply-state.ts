@@ -1,0 +1,204 @@
+import { fromWireState, toWireState, type WireState } from "../../codec/state-json.js";
+import { type ErrorCode, isMillraceError, MillraceError } from "../../core/errors.js";
+import { isScheduled, isTerminal, isType, makeState, type State, type StateType } from "../../core/state.js";
+import { type Refusal, refuseFlowRunMove, refuseTaskRunMove } from "../../core/transitions.js";
+import type { FlowRunRow } from "../../db/queries/flow-runs.js";
+import { flowGroupIdOf } from "../../db/queries/flows.js";
+import type { TaskRunRow } from "../../db/queries/task-runs.js";
+import { openTaskRunsOf } from "../../db/queries/task-runs.js";
+import type { Ledger } from "./ledger.js";
+
+/*
+ * The judge of states, and the only writer of them. A move is judged against the rows in the ledger, which carry every
+ * move that the same transaction has accepted before; `commitLedger` then writes each touched row once.
+ */
+
+/** Why a state was not accepted. */
+export interface Refused {
+  code: ErrorCode;
+  message: string;
+}
+
+/** A state that a run is asked to enter. */
+export interface Move {
+  /** The state as the wire's JSON; it is kept as it came. */
+  state: unknown;
+  /** When it was entered, ISO 8601. */
+  at: string;
+  /** The version that it follows, where the sender knows. */
+  version?: number | null | undefined;
+}
+
+/** The longest state, in characters of JSON; the protocol's own limit. */
+const MAX_STATE_LENGTH = 1_000_000;
+/** States whose time is a run's end; the others of the Finished family are not (section 2.3 of the protocol notes). */
+const ENDING: ReadonlySet<StateType> = new Set(["Success", "Failed", "Cached", "TimedOut", "Looped", "Cancelled"]);
+
+const NOT_REACHED = "Not reached: the flow run failed before.";
+
+interface ReadMove {
+  state: State;
+  serialized: string;
+}
+
+/** Moves a flow run, and with it whatever must follow: its lease, and task runs that nobody will finish. */
+export async function moveFlowRun(ledger: Ledger, run: FlowRunRow, move: Move): Promise<Refused | null> {
+  const read = readMove(move, ledger.now);
+  if ("code" in read) return read;
+  const to = read.state.type;
+  const refused =
+    refuseVersion(run, move.version, `flow run ${run.id}`) ??
+    refusedBy(refuseFlowRunMove(run.state as StateType | null, to), `flow run ${run.id}`);
+  if (refused) return refused;
+
+  if (isTerminal({ type: to })) await closeTaskRuns(ledger, run, read);
+  enter(run, read, ledger.now);
+  ledger.changedFlowRuns.add(run);
+  ledger.flowRunStates.push({ ...historyOf(run, read), flow_run_id: run.id });
+  const leavesAgent = isTerminal({ type: to }) || isScheduled({ type: to });
+  if (run.lease_agent_id !== null) {
+    if (run.lease_agent_id !== ledger.agentId && (leavesAgent || to === "Cancelling")) {
+      ledger.effects.push({ kind: "stop", agentId: run.lease_agent_id, flowRunId: run.id });
+    }
+    if (leavesAgent) {
+      run.lease_agent_id = null;
+      run.lease_expires_at = null;
+    }
+  } else if (isType(to, "Running") || to === "Submitted") {
+    // Under a lease, the heartbeat says when the lease was last renewed.
+    run.heartbeat = ledger.now;
+  }
+  if (isScheduled({ type: to }) && run.state_start_time !== null) await noteDue(ledger, run, run.state_start_time);
+  return null;
+}
+
+/** Agents are to be told when the run is due. */
+export async function noteDue(ledger: Ledger, run: FlowRunRow, dueAt: string): Promise<void> {
+  const flowGroupId = await flowGroupIdOf(ledger.transaction, run.flow_id);
+  if (flowGroupId === undefined) return;
+  const labels = JSON.parse(run.labels) as string[];
+  ledger.effects.push({ kind: "due", tenantId: run.tenant_id, labels, flowGroupId, dueAt });
+}
+
+/** Moves a task run. `flowRun` is the one it belongs to, as the ledger has it. */
+export function moveTaskRun(ledger: Ledger, flowRun: FlowRunRow, run: TaskRunRow, move: Move): Refused | null {
+  const read = readMove(move, ledger.now);
+  if ("code" in read) return read;
+  const to = read.state.type;
+  const refused =
+    refuseEnded(flowRun, run) ??
+    refuseVersion(run, move.version, `task run ${run.id}`) ??
+    refusedBy(refuseTaskRunMove(run.state as StateType | null, to), `task run ${run.id}`);
+  if (refused) return refused;
+  if (isType(to, "Running")) {
+    if (flowRun.state !== "Running") {
+      const message = `State update failed for task run ID ${run.id}: provided a running state but associated flow run ${flowRun.id} is not in a running state (it is ${flowRun.state}).`;
+      return { code: "STATE_REFUSED", message };
+    }
+    run.heartbeat = ledger.now;
+  }
+  writeTaskRun(ledger, run, read);
+  return null;
+}
+
+function writeTaskRun(ledger: Ledger, run: TaskRunRow, read: ReadMove): void {
+  enter(run, read, ledger.now);
+  if (!ledger.newTaskRuns.has(run)) ledger.changedTaskRuns.add(run);
+  ledger.taskRunStates.push({ ...historyOf(run, read), task_run_id: run.id });
+}
+
+/**
+ * Ends the task runs that a flow run leaves open as it ends: nobody runs them any more, and they must not wait for ever.
+ * Under Cancelled they get that very state; under a failure, those that were Running get it; the others are Cancelled.
+ */
+async function closeTaskRuns(ledger: Ledger, flowRun: FlowRunRow, end: ReadMove): Promise<void> {
+  const { type, at } = end.state;
+  // Those that this transaction has ended are open in the database still.
+  const stored = await openTaskRunsOf(ledger.transaction, flowRun.id);
+  const rows = stored.map((row) => ledger.taskRuns.get(row.id) ?? row);
+  for (const row of ledger.newTaskRuns) if (row.flow_run_id === flowRun.id) rows.push(row);
+  for (const row of rows) {
+    const state = row.state as StateType | null;
+    if (state !== null && isTerminal({ type: state })) continue;
+    const shares = type === "Cancelled" || (isType(type, "Failed") && state !== null && isType(state, "Running"));
+    ledger.taskRuns.set(row.id, row);
+    writeTaskRun(ledger, row, shares ? end : leftOpen(type, at));
+  }
+}
+
+function leftOpen(flowRunEnd: StateType, at: string): ReadMove {
+  const message = isType(flowRunEnd, "Failed") ? NOT_REACHED : `The flow run ended in ${flowRunEnd} before it did.`;
+  const state = makeState("Cancelled", message, { at });
+  return { state, serialized: JSON.stringify(toWireState(state)) };
+}
+
+/** The state of a move, read and checked, or why it cannot be. */
+function readMove(move: Move, now: string): ReadMove | Refused {
+  try {
+    const state = fromWireState(move.state, move.at);
+    let wire = move.state as WireState;
+    // Due at once unless it says otherwise; only a pause may have no end.
+    if (isScheduled(state) && state.type !== "Paused" && (state.startAt === undefined || state.startAt === null)) {
+      state.startAt = now;
+      wire = { ...wire, start_time: now };
+    }
+    const serialized = JSON.stringify(wire);
+    if (serialized.length > MAX_STATE_LENGTH) {
+      return {
+        code: "STATE_REFUSED",
+        message: `A state of ${serialized.length} characters is longer than ${MAX_STATE_LENGTH}.`,
+      };
+    }
+    return { state, serialized };
+  } catch (error) {
+    if (!isMillraceError(error)) throw error;
+    return { code: error.code, message: error.message };
+  }
+}
+
+function refuseEnded(flowRun: FlowRunRow, run: TaskRunRow): Refused | null {
+  if (flowRun.state === null || !isTerminal({ type: flowRun.state as StateType })) return null;
+  const message = `State update failed for task run ID ${run.id}: its flow run ${flowRun.id} has ended (it is ${flowRun.state}).`;
+  return { code: "STATE_REFUSED", message };
+}
+
+function refuseVersion(run: { version: number }, version: number | null | undefined, what: string): Refused | null {
+  if (version === undefined || version === null || version === run.version) return null;
+  const message = `State update failed for ${what}: the state follows version ${version}, and the run has version ${run.version}.`;
+  return { code: "STATE_REFUSED", message };
+}
+
+function refusedBy(refusal: Refusal, what: string): Refused | null {
+  return refusal === null ? null : { code: "STATE_REFUSED", message: `State update failed for ${what}: ${refusal}.` };
+}
+
+function enter(run: FlowRunRow | TaskRunRow, { state, serialized }: ReadMove, now: string): void {
+  run.version += 1;
+  run.updated = now;
+  run.state = state.type;
+  run.state_timestamp = state.at;
+  run.state_message = state.message;
+  run.state_result = state.result === undefined ? null : JSON.stringify(state.result);
+  run.state_start_time = state.startAt ?? null;
+  run.serialized_state = serialized;
+  if (state.type === "Running" && (run.start_time === null || state.at < run.start_time)) run.start_time = state.at;
+  if (ENDING.has(state.type) && (run.end_time === null || state.at > run.end_time)) run.end_time = state.at;
+}
+
+function historyOf(run: FlowRunRow | TaskRunRow, { state, serialized }: ReadMove) {
+  return {
+    tenant_id: run.tenant_id,
+    version: run.version,
+    timestamp: state.at,
+    state: state.type,
+    message: state.message,
+    result: run.state_result,
+    start_time: run.state_start_time,
+    serialized_state: serialized,
+  };
+}
+
+/** For callers that have no list of refusals to put it in. @throws the refusal's code */
+export function orThrow(refused: Refused | null): void {
+  if (refused) throw new MillraceError(refused.code, refused.message);
+}

@@ -1,0 +1,96 @@
+import { agentTakes } from "../../core/labels.js";
+import { isScheduled, type State, type StateType } from "../../core/state.js";
+import type { Reads } from "../../db/database.js";
+import {
+  type DueRow,
+  dueFlowRuns,
+  dueRunningFlowRuns,
+  earliestTaskRunDue,
+  nextDueAt,
+  waitingLabelSets,
+} from "../../db/queries/claim.js";
+import type { FlowRunRow } from "../../db/queries/flow-runs.js";
+import type { TaskRunRow } from "../../db/queries/task-runs.js";
+import { moveFlowRun, noteDue, orThrow, type Refused } from "./apply-state.js";
+import type { Ledger } from "./ledger.js";
+
+/** Who asks the queue, and for what. */
+export interface QueueQuestion {
+  tenantId: string;
+  labels: readonly string[];
+  flowGroupId: string | null;
+  /** ISO 8601. */
+  before: string;
+  limit: number;
+}
+
+export interface QueueAnswer {
+  /** Due runs, the longest due first. */
+  ids: string[];
+  /** When another run that the asker may take is due; in the past when there are more than the limit. */
+  nextDueAt: string | null;
+}
+
+/** The due runs that an agent with these labels may take. */
+export async function readQueue(reads: Reads, question: QueueQuestion): Promise<QueueAnswer> {
+  const { tenantId, flowGroupId, before, limit } = question;
+  const takes = (labels: string) => agentTakes(JSON.parse(labels) as string[], question.labels);
+  const due: DueRow[] = [];
+  const later: string[] = [];
+  for (const labels of await waitingLabelSets(reads, tenantId)) {
+    if (!takes(labels)) continue;
+    due.push(...(await dueFlowRuns(reads, { tenantId, labels, before, flowGroupId, limit: limit + 1 })));
+    const next = await nextDueAt(reads, { tenantId, labels, after: before, flowGroupId });
+    if (next !== null) later.push(next);
+  }
+  for (const row of await dueRunningFlowRuns(reads, tenantId, before)) {
+    if (takes(row.labels) && (flowGroupId === null || flowGroupId === row.flow_group_id)) due.push(row);
+  }
+  due.sort((a, b) => (a.due_at < b.due_at ? -1 : a.due_at > b.due_at ? 1 : a.id < b.id ? -1 : 1));
+  later.push(...due.slice(limit, limit + 1).map((row) => row.due_at));
+  return { ids: due.slice(0, limit).map((row) => row.id), nextDueAt: later.sort()[0] ?? null };
+}
+
+/** How often a run is taken from an agent that fell silent before it is given up. Prefect's Cloud gives up after as many. */
+const MAX_RESURRECTIONS = 10;
+
+/**
+ * Takes a run from the agent that holds it. A run that was being cancelled is Cancelled; otherwise it is Scheduled again,
+ * and tasks that were Running are for the next agent. A loss that counts is counted; after too many the run is Failed.
+ * @param why One clause that names the agent, for instance `agent "x" (id) last renewed its lease at …`.
+ * @param counts Was the run lost, in place of being given back?
+ */
+export async function takeBack(ledger: Ledger, run: FlowRunRow, why: string, counts: boolean): Promise<Refused | null> {
+  const at = ledger.now;
+  const ended = (type: State["type"], message: string) => moveFlowRun(ledger, run, { state: { type, message }, at });
+  if (run.state === "Cancelling") return ended("Cancelled", `Flow run is cancelled: ${why}`);
+  if (counts && run.times_resurrected >= MAX_RESURRECTIONS) {
+    return ended("Failed", `Given up after it was rescheduled ${MAX_RESURRECTIONS} times; the last time, ${why}`);
+  }
+  if (counts) run.times_resurrected += 1;
+  const state = { type: "Scheduled", message: `Rescheduled: ${why}`, start_time: at };
+  return moveFlowRun(ledger, run, { state, at });
+}
+
+/**
+ * Takes a run whose tasks all wait from the agent that gives it back: it stays as it is, and is in the queue as soon as one
+ * of its task runs is due, which may be so already. Only a Running run can wait: one that was cancelled meanwhile would be
+ * Cancelling for ever, and one that its agent never began would never be in the queue again.
+ * @param why As for `takeBack`.
+ */
+export async function letWait(ledger: Ledger, run: FlowRunRow, why: string): Promise<void> {
+  if (run.state !== "Running") return orThrow(await takeBack(ledger, run, why, true));
+  run.lease_agent_id = null;
+  run.lease_expires_at = null;
+  run.updated = ledger.now;
+  ledger.changedFlowRuns.add(run);
+  const dueAt = await earliestTaskRunDue(ledger.transaction, run.id);
+  if (dueAt !== null) await noteDue(ledger, run, dueAt);
+}
+
+/** A task run that was resumed brings its flow run back, unless an agent has it still: then it does so when it is given back. */
+export async function noteTaskRunDue(ledger: Ledger, flowRun: FlowRunRow, run: TaskRunRow): Promise<void> {
+  if (flowRun.state !== "Running" || flowRun.lease_agent_id !== null) return;
+  if (run.state_start_time === null || !isScheduled({ type: run.state as StateType })) return;
+  await noteDue(ledger, flowRun, run.state_start_time);
+}
