@@ -6,9 +6,6 @@ import { type ApiKeyRow, findApiKey, insertApiKey } from "../../db/queries/api-k
 import { firstTenant, insertTenant } from "../../db/queries/projects.js";
 import type { Caller, ServerParts } from "../parts.js";
 
-/** What a key may do. RUNNER: all but make further keys. */
-export const SCOPES: readonly string[] = ["USER", "RUNNER"];
-
 /** 256 random bits: too many to guess, so that a plain hash is enough to keep them by. */
 const TOKEN_BYTES = 32;
 /** How long a key that was found is believed to be there still; another process may have removed it. */

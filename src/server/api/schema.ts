@@ -4,6 +4,7 @@ import { asInstant } from "../../codec/state-json.js";
 import { MillraceError } from "../../core/errors.js";
 import type { Database } from "../../db/database.js";
 import { findAgent } from "../../db/queries/agents.js";
+import { guardRoots } from "../access/guard-roots.js";
 import { getRunsInQueue, registerAgent, writeRunLogs } from "../mutations/agents.js";
 import { agentUnknown, claimRuns } from "../mutations/claim-runs.js";
 import { createFlow } from "../mutations/create-flow.js";
@@ -64,7 +65,7 @@ export function makeSchema(database: Pick<Database, "read" | "kind">): GraphQLSc
   const events = schema.getSubscriptionType()!.getFields().agent_events!;
   events.subscribe = (_root, args, context: RequestContext) => agentEvents(args, context);
   events.resolve = (event: AgentEvent) => event;
-  return addReadApi(schema, { database });
+  return guardRoots(addReadApi(schema, { database }));
 }
 
 function attach(schema: GraphQLSchema, root: string, resolvers: QueryResolvers | MutationResolvers): void {

@@ -11,7 +11,8 @@ import { newId } from "../../core/ids.js";
 import { isUniqueViolation } from "../../db/database-error.js";
 import { insertApiKey } from "../../db/queries/api-keys.js";
 import { insertProject } from "../../db/queries/projects.js";
-import { hashToken, newToken, SCOPES } from "../access/auth.js";
+import { hashToken, newToken } from "../access/auth.js";
+import { SCOPES } from "../access/permissions.js";
 import { type RequestContext, toInstant } from "../parts.js";
 import { version } from "../version.js";
 
@@ -39,18 +40,12 @@ export async function createProject(input: CreateProjectInput, { parts, caller }
   return { id: project.id };
 }
 
-/** Only a key of scope USER may make keys. */
 export async function createApiKey(
   input: CreateApiKeyInput,
   { parts, caller }: RequestContext,
 ): Promise<CreateApiKeyPayload> {
-  if (caller.scope !== "USER") {
-    throw new MillraceError("FORBIDDEN", `A key of scope ${caller.scope} cannot make keys.`, {
-      hint: "Use a token of scope USER.",
-    });
-  }
   const scope = input.scope ?? "USER";
-  if (!SCOPES.includes(scope)) {
+  if (!(SCOPES as readonly string[]).includes(scope)) {
     throw new MillraceError(
       "INPUT_INVALID",
       `create_api_key: \`scope\` must be one of ${SCOPES.join(", ")}, and is "${scope}".`,

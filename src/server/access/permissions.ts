@@ -1,0 +1,87 @@
+import type { Mutations, Queries, Subscriptions } from "../../client/wire.js";
+import type { ReadableTable } from "../../db/read/describe-tables.js";
+
+/** What a token may be made for, the widest first. */
+export const SCOPES = ["USER", "DEPLOY", "RUNNER", "READ"] as const;
+export type Scope = (typeof SCOPES)[number];
+
+/** What each scope is for, as `millrace auth create-token --help` and docs/security.md say it. */
+export const scopeMeanings: Readonly<Record<Scope, string>> = {
+  USER: "everything, tokens included",
+  DEPLOY: "registers flows, and creates and cancels runs",
+  RUNNER: "what an agent and its runs need: claims, states, logs, secrets, artifacts",
+  READ: "queries only, and no secret's value",
+};
+
+const all = SCOPES;
+/** Whoever may change anything at all. */
+const doers = ["USER", "DEPLOY", "RUNNER"] as const;
+const runners = ["USER", "RUNNER"] as const;
+const deployers = ["USER", "DEPLOY"] as const;
+const users = ["USER"] as const;
+
+/*
+ * Who may use what: the one place. It is checked before a resolver runs (guard-roots.ts), and what has no line here does not
+ * compile. Take the narrowest that does: `runners` for what an agent or a task does while a run goes on, `deployers` for
+ * what is done to flows and runs from outside, `users` for accounts, settings, and what cannot be undone.
+ */
+
+export const mutationPermissions: { readonly [Name in keyof Mutations]: readonly Scope[] } = {
+  // Accounts
+  create_api_key: users,
+  // Agents and their runs
+  register_agent: runners,
+  get_runs_in_queue: runners,
+  claim_runs: runners,
+  renew_leases: runners,
+  release_runs: runners,
+  report_states: runners,
+  update_flow_run_heartbeat: runners,
+  write_run_logs: runners,
+  set_flow_run_states: runners,
+  set_task_run_states: runners,
+  // Flows
+  create_project: deployers,
+  create_flow: deployers,
+  // Runs; a task may start, cancel and resume runs of other flows
+  create_flow_run: doers,
+  cancel_flow_run: doers,
+  resume_task_run: doers,
+};
+
+/** The query roots that are not read straight from a table. */
+export const queryPermissions: { readonly [Name in keyof Queries]: readonly Scope[] } = {
+  hello: all,
+  api: all,
+  auth_info: all,
+  cached_states: runners,
+};
+
+export const subscriptionPermissions: { readonly [Name in keyof Subscriptions]: readonly Scope[] } = {
+  agent_events: runners,
+};
+
+/** By table: its list, its count and its `_by_pk`. No other table may have a relation to one with fewer scopes (a test holds it). */
+export const readPermissions: { readonly [Table in ReadableTable]: readonly Scope[] } = {
+  tenant: all,
+  project: all,
+  flow_group: all,
+  flow: all,
+  task: all,
+  edge: all,
+  flow_run: all,
+  task_run: all,
+  flow_run_state: all,
+  task_run_state: all,
+  log: all,
+  agent: all,
+  agent_config: all,
+  task_tag_limit: all,
+  flow_concurrency_limit: all,
+  key_value: all,
+  task_run_artifact: all,
+  message: all,
+  // Their addresses often are secrets.
+  cloud_hook: users,
+  api_key: users,
+};
