@@ -41,8 +41,28 @@ const sqliteReads: ReadDialect = {
   parseJson: (stored) => (typeof stored === "string" ? JSON.parse(stored) : stored),
 };
 
+/** Text that Postgres takes for JSON: it refuses what no text can hold, NUL and halves of a surrogate pair, even as escapes. */
+const jsonOf = (column: Sql): Sql =>
+  sql`(case when ${column} like '%\\u%' then regexp_replace(${column}, '\\u(0000|d[89a-f][0-9a-f]{2})', '\\ufffd', 'g') else ${column} end)::jsonb`;
+
+const postgresReads: ReadDialect = {
+  inList: (column, values) => sql`${column} = any(${[...values]})`,
+  unindexed: (column) => column,
+  like: (column, pattern, caseSensitive) =>
+    caseSensitive ? sql`${column} like ${pattern}` : sql`${column} ilike ${pattern}`,
+  jsonMatches: (column, operand, exact) =>
+    exact
+      ? sql`${jsonOf(column)} = ${JSON.stringify(operand)}::jsonb`
+      : sql`${jsonOf(column)} @> ${JSON.stringify(operand)}::jsonb`,
+  jsonHasKey: (column, key) => sql`${jsonOf(column)} ? ${key}::text`,
+  parseJson: (stored) => (typeof stored === "string" ? JSON.parse(stored) : stored),
+};
+
 /** The words of each kind of database. */
-export const readDialects: Readonly<Record<Database["kind"], ReadDialect>> = { sqlite: sqliteReads };
+export const readDialects: Readonly<Record<Database["kind"], ReadDialect>> = {
+  sqlite: sqliteReads,
+  postgres: postgresReads,
+};
 
 /** Whether the row of json_each called `row` contains, or equals, the operand; written out along the operand's own shape. */
 function matches(row: string, operand: unknown, exact: boolean, depth: number): Sql {

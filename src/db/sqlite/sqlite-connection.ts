@@ -29,10 +29,13 @@ interface Prepared {
   readonly order: readonly number[] | null;
 }
 
+/** There is one writer, so every row that it reads is its own until it commits. */
+const ROW_LOCK = / FOR (?:UPDATE|SHARE)(?: OF \w+)?(?: SKIP LOCKED)?/gi;
+
 /** Our texts number their parameters, `?1`; before Node 22.14 node:sqlite took such a number for a name. */
 function toPositional(sql: string): { text: string; order: number[] | null } {
   const order: number[] = [];
-  const text = sql.replaceAll(/\?(\d+)/g, (_, number: string) => {
+  const text = sql.replaceAll(ROW_LOCK, "").replaceAll(/\?(\d+)/g, (_, number: string) => {
     order.push(Number(number) - 1);
     return "?";
   });

@@ -18,6 +18,7 @@ export class SqliteDatabase implements Database {
   /** The last transaction asked for, settled or not; it never rejects. */
   #last: Promise<unknown> = Promise.resolve();
   #closed: Promise<void> | undefined;
+  readonly #exclusive = new Set<string>();
 
   constructor(writer: SqliteConnection, reader: SqliteConnection) {
     this.#writer = writer;
@@ -43,6 +44,21 @@ export class SqliteDatabase implements Database {
     this.#last = done.catch(() => {});
     return done;
   }
+
+  async exclusively(name: string, work: () => Promise<void>): Promise<boolean> {
+    if (this.#exclusive.has(name)) return false;
+    this.#exclusive.add(name);
+    try {
+      await work();
+    } finally {
+      this.#exclusive.delete(name);
+    }
+    return true;
+  }
+
+  tell(): void {}
+
+  onTold(): void {}
 
   async #run<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
     // IMMEDIATE: the lock is taken before anything is read, so that what was read is still true when it is written.
