@@ -5,6 +5,7 @@ import { cachedResults } from "./migrations/003-cached-results.js";
 import { waitingAsOrs } from "./migrations/004-waiting-as-ors.js";
 import { limits } from "./migrations/005-limits.js";
 import { settings } from "./migrations/006-settings.js";
+import { services } from "./migrations/007-services.js";
 import type { SqliteConnection } from "./sqlite/sqlite-connection.js";
 
 /** One step of the database's shape, and the way back. A step that was released is never changed: add another. */
@@ -23,6 +24,7 @@ export const migrations: readonly Migration[] = [
   waitingAsOrs,
   limits,
   settings,
+  services,
 ];
 
 /** "MILL": how a file says that it is one of ours (https://www.sqlite.org/pragma.html#pragma_application_id). */

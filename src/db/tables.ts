@@ -35,6 +35,12 @@ export interface ApiKeyTable extends Row {
   expires_at: Instant | null;
   last_used: Instant | null;
 }
+/** For which tenants a user's keys of scope USER may act. */
+export interface MembershipTable {
+  user_id: string;
+  tenant_id: string;
+  created: Instant;
+}
 export interface FlowGroupTable extends Row {
   tenant_id: string;
   /** The version group id. */
@@ -64,6 +70,10 @@ export interface FlowTable extends Row {
   serialized_flow: Json | null;
   core_version: string | null;
   settings: Json;
+  /** The scheduler has dealt with every moment of the schedule up to then, since it was made active; null: it is yet to look. */
+  scheduled_at: Generated<Instant | null>;
+  /** Why the scheduler can make no runs; null: it can. */
+  schedule_error: Generated<string | null>;
 }
 export interface TaskTable extends Row {
   tenant_id: string;
@@ -122,6 +132,8 @@ export interface FlowRunTable extends RunRow {
   lease_agent_id: string | null;
   lease_expires_at: Instant | null;
   fence: number;
+  /** When it was found to wait for longer than it should; null: it did not. */
+  late_at: Generated<Instant | null>;
 }
 export interface TaskRunTable extends RunRow {
   flow_run_id: string;
@@ -191,6 +203,18 @@ export interface ConcurrencySlotTable {
   flow_run_id: string;
   taken_at: Instant;
 }
+/** A task run's place in the line for a tag's slots, kept until it is Running or is done with waiting. */
+export interface SlotRequestTable {
+  /** The task run's id. */
+  run_id: string;
+  /** The tag. */
+  name: string;
+  tenant_id: string;
+  flow_run_id: string;
+  asked_at: Instant;
+  /** The order of those that asked together. */
+  place: number;
+}
 export interface KeyValueTable extends Owned {
   key: string;
   value: Json;
@@ -246,10 +270,17 @@ export interface ReportStreamTable {
   updated: Instant;
 }
 
+/** When a service last finished a round, whichever server did it. */
+export interface ServiceMarkTable {
+  name: string;
+  at: Instant;
+}
+
 export interface Tables {
   tenant: TenantTable;
   project: ProjectTable;
   api_key: ApiKeyTable;
+  membership: MembershipTable;
   flow_group: FlowGroupTable;
   flow: FlowTable;
   task: TaskTable;
@@ -261,9 +292,11 @@ export interface Tables {
   log: LogTable;
   agent: AgentTable;
   report_stream: ReportStreamTable;
+  service_mark: ServiceMarkTable;
   task_tag_limit: TaskTagLimitTable;
   flow_concurrency_limit: FlowConcurrencyLimitTable;
   concurrency_slot: ConcurrencySlotTable;
+  slot_request: SlotRequestTable;
   key_value: KeyValueTable;
   secret: SecretTable;
   agent_config: AgentConfigTable;

@@ -4,7 +4,7 @@ import { insertSql, listOf, updateSql, valuesOf } from "../sql.js";
 import type { FlowRunTable } from "../tables.js";
 import { STATE_COLUMNS } from "./state-columns.js";
 
-export type NewFlowRunRow = Selectable<FlowRunTable>;
+export type NewFlowRunRow = Omit<Selectable<FlowRunTable>, "late_at">;
 
 /** What a run's author gave it: of any size, and read only when an agent takes the run. */
 type Given = "parameters" | "run_config" | "context";

@@ -3,7 +3,7 @@ import type { Reads, Transaction } from "../database.js";
 import { insertSql, valuesOf } from "../sql.js";
 import type { EdgeTable, FlowGroupTable, FlowTable, TaskTable } from "../tables.js";
 
-export type FlowRow = Selectable<FlowTable>;
+export type FlowRow = Omit<Selectable<FlowTable>, "scheduled_at" | "schedule_error">;
 export type FlowGroupRow = Selectable<FlowGroupTable>;
 export type TaskRow = Selectable<TaskTable>;
 export type EdgeRow = Selectable<EdgeTable>;
