@@ -52,11 +52,16 @@ export interface FlowGroupTable extends Row {
   default_parameters: Json;
   run_config: Json | null;
 }
+/** Whose agents can run a flow: ours read saved flows, Prefect's read pickles and scripts. */
+export type Engine = "millrace" | "prefect";
+
 export interface FlowTable extends Row {
   tenant_id: string;
   project_id: string;
   flow_group_id: string;
   version_group_id: string;
+  /** Known by a part of the registration that only our own clients write. */
+  engine: Generated<Engine>;
   name: string;
   version: number;
   archived: number;
@@ -118,6 +123,8 @@ interface RunRow extends Row {
 }
 export interface FlowRunTable extends RunRow {
   flow_id: string;
+  /** The flow's, which never changes; here too, so that the queue finds runs by it. */
+  engine: Generated<Engine>;
   name: string;
   parameters: Json;
   labels: Json;
@@ -134,6 +141,8 @@ export interface FlowRunTable extends RunRow {
   fence: number;
   /** When it was found to wait for longer than it should; null: it did not. */
   late_at: Generated<Instant | null>;
+  /** The claim that gave the run to the agent that holds it, where that agent named one. */
+  claim_id: Generated<string | null>;
 }
 export interface TaskRunTable extends RunRow {
   flow_run_id: string;

@@ -4,7 +4,7 @@ import { insertSql, listOf, updateSql, valuesOf } from "../sql.js";
 import type { FlowRunTable } from "../tables.js";
 import { STATE_COLUMNS } from "./state-columns.js";
 
-export type NewFlowRunRow = Omit<Selectable<FlowRunTable>, "late_at">;
+export type NewFlowRunRow = Omit<Selectable<FlowRunTable>, "late_at" | "claim_id">;
 
 /** What a run's author gave it: of any size, and read only when an agent takes the run. */
 type Given = "parameters" | "run_config" | "context";
@@ -28,6 +28,7 @@ const FIXED = [
   "created",
   "tenant_id",
   "flow_id",
+  "engine",
   "name",
   "labels",
   "scheduled_start_time",
