@@ -1,61 +1,12 @@
 import type { Tables } from "../tables.js";
+import type { ColumnInfo, ColumnKind, OfTable, ReadableTable, RelationInfo } from "./table-info.js";
+
+export type { ColumnInfo, OfTable, ReadableTable, RelationInfo, TableInfo } from "./table-info.js";
 
 /*
  * The one description of the tables that can be read over GraphQL: the read API's schema, its SQL and the checks of what a
  * caller asks for are all made from it. What does not stand here cannot be read.
  */
-
-/**
- * What a column holds, and so how it is answered and compared.
- * `rowNumber` is a counted key that is answered as a UUID; `interval` is seconds, answered as HH:MM:SS.
- */
-export type ColumnKind = "uuid" | "text" | "int" | "bool" | "json" | "instant" | "interval" | "rowNumber" | "stateId";
-
-export interface ColumnInfo {
-  readonly name: string;
-  /** The table's own column; another than `name` where the protocol has a word for what the table holds under another. */
-  readonly column: string;
-  readonly kind: ColumnKind;
-  readonly nullable: boolean;
-  /** False: answered, but neither filtered nor ordered by, since the answer is not what the column holds. */
-  readonly comparable: boolean;
-  /** For JSON objects: keys of this column of the related row are laid over the row's own. */
-  readonly overlay?: { readonly relation: string; readonly column: string };
-}
-
-export interface RelationInfo {
-  readonly name: string;
-  readonly to: ReadableTable;
-  /** True: a list of rows that point here. False: the one row that this one points to. */
-  readonly many: boolean;
-  /** The column on this side and the one on the other that hold the same id. */
-  readonly here: string;
-  readonly there: string;
-  /** An object relation that may be missing. */
-  readonly nullable: boolean;
-  /** A column that both sides have with the same value: it narrows the search to rows that an index finds. */
-  readonly shared?: string;
-}
-
-export interface TableInfo {
-  readonly table: ReadableTable;
-  /** The name in GraphQL. */
-  readonly name: string;
-  readonly columns: ReadonlyMap<string, ColumnInfo>;
-  readonly relations: ReadonlyMap<string, RelationInfo>;
-  /** The columns of the primary key: they break ties, so that pages never overlap. */
-  readonly key: readonly string[];
-  /** The column that says whose row it is. */
-  readonly tenant: string;
-  /** The order of lists that ask for none. */
-  readonly order: readonly string[];
-}
-
-/** Secrets' values and the server's own books are not for reading. */
-export type ReadableTable = Exclude<
-  keyof Tables,
-  "report_stream" | "concurrency_slot" | "secret" | "cloud_hook_delivery"
->;
 
 type Column = Omit<ColumnInfo, "name" | "column"> & { readonly column?: string };
 type Relation = Omit<RelationInfo, "name">;
@@ -115,7 +66,7 @@ interface Description<T extends ReadableTable> {
   order?: (keyof Tables[T] & string)[];
 }
 
-function describe<T extends ReadableTable>(table: T, description: Description<T>): TableInfo {
+function describe<T extends ReadableTable>(table: T, description: Description<T>): OfTable {
   const columns = new Map<string, ColumnInfo>();
   for (const [name, column] of Object.entries({ ...description.columns, ...description.made } as Record<
     string,
@@ -136,7 +87,7 @@ function describe<T extends ReadableTable>(table: T, description: Description<T>
   };
 }
 
-const described: readonly TableInfo[] = [
+const described: readonly OfTable[] = [
   describe("tenant", {
     columns: { ...row, name: text, slug: text, info: maybe(json), settings: json },
     relations: {
@@ -179,6 +130,7 @@ const described: readonly TableInfo[] = [
       storage: maybe(json),
       schedule: maybe(json),
       is_schedule_active: bool,
+      schedule_error: maybe(text),
       serialized_flow: maybe(json),
       core_version: maybe(text),
       // Clients look for settings here; they are kept, and changed, on the group.
@@ -239,6 +191,7 @@ const described: readonly TableInfo[] = [
       ...owned,
       ...run,
       flow_id: uuid,
+      engine: text,
       name: text,
       parameters: json,
       labels: json,
@@ -248,6 +201,7 @@ const described: readonly TableInfo[] = [
       auto_scheduled: bool,
       times_resurrected: int,
       idempotency_key: maybe(text),
+      late_at: maybe(instant),
       agent_id: maybe(uuid),
       lease_agent_id: maybe(uuid),
       lease_expires_at: maybe(instant),
@@ -306,7 +260,7 @@ const described: readonly TableInfo[] = [
       message: maybe(text),
       info: maybe(json),
     },
-    made: writtenOnce,
+    made: { ...writtenOnce, is_loaded_from_archive: { kind: "bool", nullable: true, comparable: false, absent: true } },
     relations: { flow_run: one("flow_run", "flow_run_id"), task_run: oneOrNone("task_run", "task_run_id") },
     order: ["id"],
   }),
@@ -355,14 +309,21 @@ const described: readonly TableInfo[] = [
   // Of a key, only what its owner may see again: never its hash.
   describe("api_key", {
     name: "auth_api_key",
-    columns: { id: uuid, name: text, scope: text, expires_at: maybe(instant), created: instant },
+    columns: {
+      id: uuid,
+      name: text,
+      scope: text,
+      expires_at: maybe(instant),
+      last_used: maybe(instant),
+      created: instant,
+    },
   }),
 ];
 
 /** Every readable table, by the table's name. */
-export const tableInfo: ReadonlyMap<ReadableTable, TableInfo> = new Map(described.map((info) => [info.table, info]));
+export const tableInfo: ReadonlyMap<ReadableTable, OfTable> = new Map(described.map((info) => [info.table, info]));
 
 /** The description of a table that is known to be there. */
-export function infoOf(table: ReadableTable): TableInfo {
+export function infoOf(table: ReadableTable): OfTable {
   return tableInfo.get(table)!;
 }

@@ -231,6 +231,10 @@ function compileJson(
     if (operator === "_neq") return sql`not ${dialect.jsonMatches(ref, operand, true)}`;
     if (operator === "_contains") return dialect.jsonMatches(ref, operand, false);
     if (operator === "_has_key" && typeof operand === "string") return dialect.jsonHasKey(ref, operand);
+    if (operator === "_has_keys_any" || operator === "_has_keys_all") {
+      const keys = asList(operand).map((key) => dialect.jsonHasKey(ref, String(key)));
+      return toSql(operator === "_has_keys_any" ? anyOf(keys) : allOf(keys));
+    }
     throw refuse(compiling.root, `"${column.name}" cannot be compared by "${operator}" with such a value`);
   })();
   // SQL's own null, which is neither like the operand nor unlike it.

@@ -1,9 +1,12 @@
 import { setImmediate as immediate } from "node:timers/promises";
 import { sql } from "kysely";
-import { type ColumnInfo, infoOf, type ReadableTable, type TableInfo } from "./describe-tables.js";
+import { type ColumnInfo, infoOf, type TableInfo } from "./describe-tables.js";
+import { columnsToAggregate, compileAggregates, readValues } from "./read-aggregates.js";
 import type { ReadDialect, Sql } from "./read-dialect.js";
 import { linkOf } from "./read-filter.js";
 import {
+  type Aggregated,
+  type AggregateRead,
   type ListRead,
   type Reading,
   type ReadRow,
@@ -23,27 +26,30 @@ import { keyOfId, stateId, toAnswer } from "./read-values.js";
 
 type StoredRow = Record<string, unknown>;
 
-/** The rows of a list at the root, with all that was asked for below them. @throws INPUT_INVALID */
+/**
+ * The rows of a list at the root, with all that was asked for below them.
+ * @param from Where the rows come from; default: the table.
+ * @throws INPUT_INVALID
+ */
 export async function readList(
   reading: Reading,
-  table: ReadableTable,
+  info: TableInfo,
   list: ListRead,
   rows: RowRead,
+  from?: Sql,
 ): Promise<ReadRow[]> {
-  const info = infoOf(table);
   const limit = checkPage(reading, info, list) ?? reading.budget.defaultRows;
-  const stored = await select(reading, { info, list, limit, parents: null, select: columnsOf(info, rows) });
+  const stored = await select(reading, { info, list, limit, parents: null, select: columnsOf(info, rows), from });
   return answerRows(reading, info, rows, stored);
 }
 
 /** The row with that id, or null. @throws INPUT_INVALID for something that is no id */
 export async function readByKey(
   reading: Reading,
-  table: ReadableTable,
+  info: TableInfo,
   id: unknown,
   rows: RowRead,
 ): Promise<ReadRow | null> {
-  const info = infoOf(table);
   const [first, ...others] = keyOfId(info, id) ?? [];
   if (first === undefined) return null;
   const where = Object.fromEntries(others.map((value, at) => [info.key[at + 1]!, { _eq: value }]));
@@ -57,12 +63,18 @@ export async function readByKey(
   return (await answerRows(reading, info, rows, stored))[0] ?? null;
 }
 
-/** How many rows a list at the root has. @throws INPUT_INVALID */
-export async function readCount(reading: Reading, table: ReadableTable, list: ListRead): Promise<number> {
-  const info = infoOf(table);
+/** Numbers and values over a list at the root, and its rows. @throws INPUT_INVALID */
+export async function readAggregate(
+  reading: Reading,
+  info: TableInfo,
+  list: ListRead,
+  read: AggregateRead,
+): Promise<Aggregated> {
   const limit = checkPage(reading, info, list);
-  const select = new Map([[LINK, sql`0`]]);
-  return (await countRows(reading, { info, list, limit, parents: null, select })).get(0) ?? 0;
+  const found = await aggregateRows(reading, { info, list, limit, parents: null, select: new Map() }, read);
+  const nodes = new Map<string, ReadRow[]>();
+  for (const { answerKey, rows } of read.nodes) nodes.set(answerKey, await readList(reading, info, list, rows));
+  return { values: found.get(0) ?? readValues(reading.dialect, info, read.values, undefined), nodes };
 }
 
 async function answerRows(
@@ -90,11 +102,38 @@ async function readRelation(
   const { here, there, shared } = read.relation;
   const ids = valuesOf(parents, here);
   const within = shared === undefined ? undefined : { column: shared, values: valuesOf(parents, shared) };
-  const found = await readBelow(reading, read, { column: there, ids, shared: within });
-  const none = { row: () => null, rows: () => [], count: () => 0 }[read.answer];
+  const below: Parents = { column: there, ids, shared: within };
+  const answerOf =
+    read.answer === "aggregate"
+      ? await aggregatesBelow(reading, read, below)
+      : await readBelow(reading, read, below, read.answer === "row" ? () => null : () => []);
   parents.forEach((row, at) => {
-    const answer = found.get(row[here]) ?? none();
-    answers[at]![relationKey(read.answerKey)] = read.answer === "count" ? { aggregate: { count: answer } } : answer;
+    answers[at]![relationKey(read.answerKey)] = answerOf(row[here]);
+  });
+}
+
+/** By parent id: the values over its list, and the list's rows. */
+async function aggregatesBelow(
+  reading: Reading,
+  { relation, list, aggregates, answerKey }: RelationRead & { answer: "aggregate" },
+  parents: Parents,
+): Promise<(parent: unknown) => Aggregated> {
+  const info = infoOf(relation.to);
+  const limit = checkPage(reading, info, list);
+  const none = readValues(reading.dialect, info, aggregates.values, undefined);
+  const link: [string, Sql] = [LINK, sql.ref(`${ROW}.${relation.there}`)];
+  const values =
+    parents.ids.length === 0
+      ? new Map()
+      : await aggregateRows(reading, { info, list, limit, parents, select: new Map([link]) }, aggregates);
+  const nodes = new Map<string, (parent: unknown) => unknown>();
+  for (const { answerKey: place, rows } of aggregates.nodes) {
+    const read = { relation, list, answer: "rows" as const, rows, answerKey };
+    nodes.set(place, await readBelow(reading, read, parents, () => []));
+  }
+  return (parent) => ({
+    values: values.get(parent) ?? none,
+    nodes: new Map([...nodes].map(([place, rowsOf]) => [place, rowsOf(parent) as ReadRow[]])),
   });
 }
 
@@ -102,17 +141,17 @@ function valuesOf(rows: readonly StoredRow[], column: string): RowKey[] {
   return [...new Set(rows.map((row) => row[column] as RowKey | null))].filter((value) => value !== null);
 }
 
-/** By parent id: the one row, the list of rows, or their number. */
+/** By parent id: the one row, or the list of rows. */
 async function readBelow(
   reading: Reading,
-  { relation, answer, list, rows }: RelationRead,
+  { relation, answer, list, rows }: RelationRead & { answer: "row" | "rows" },
   parents: Parents,
-): Promise<ReadonlyMap<unknown, unknown>> {
+  none: () => unknown,
+): Promise<(parent: unknown) => unknown> {
   const info = infoOf(relation.to);
   const asked = checkPage(reading, info, list);
-  if (parents.ids.length === 0) return new Map();
+  if (parents.ids.length === 0) return none;
   const link: [string, Sql] = [LINK, sql.ref(`${ROW}.${relation.there}`)];
-  if (answer === "count") return countRows(reading, { info, list, limit: asked, parents, select: new Map([link]) });
   // A list without a limit has the highest one. Below one parent the database counts it out; below many it is left to
   // `rowsLeft`, since numbering every row would cost more than it saves.
   const { maxRows } = reading.budget;
@@ -120,14 +159,17 @@ async function readBelow(
   const columns = new Map([...columnsOf(info, rows), link]);
   const stored = await select(reading, { info, list, limit, parents, select: columns });
   const answers = await answerRows(reading, info, rows, stored);
-  if (answer === "row") return new Map(stored.map((row, at) => [row[LINK], answers[at]]));
+  if (answer === "row") {
+    const found = new Map(stored.map((row, at) => [row[LINK], answers[at]]));
+    return (parent) => found.get(parent) ?? none();
+  }
   const lists = new Map<unknown, ReadRow[]>();
   stored.forEach((row, at) => {
     const siblings = lists.get(row[LINK]);
     if (siblings === undefined) lists.set(row[LINK], [answers[at]!]);
     else if (siblings.length < maxRows) siblings.push(answers[at]!);
   });
-  return lists;
+  return (parent) => lists.get(parent) ?? none();
 }
 
 async function select(reading: Reading, read: Omit<RowsRead, "most" | "ordered">): Promise<StoredRow[]> {
@@ -154,19 +196,21 @@ async function takeTurn({ budget }: Reading, info: TableInfo): Promise<void> {
   if (budget.refused) throw refuse(info, "another part of the operation was refused");
 }
 
-async function countRows(
+/** By parent id, or by 0 at the root. */
+async function aggregateRows(
   reading: Reading,
   read: Omit<RowsRead, "most" | "ordered">,
-): Promise<ReadonlyMap<unknown, number>> {
+  { values }: AggregateRead,
+): Promise<ReadonlyMap<unknown, ReadonlyMap<string, unknown>>> {
+  if (values.length === 0) return new Map();
   await takeTurn(reading, read.info);
-  const rows = compileRows(reading, { ...read, most: null, ordered: false });
+  const select = new Map([...read.select, ...columnsToAggregate(read.info, values)]);
+  if (select.size === 0) select.set(LINK, sql`0`);
+  const rows = compileRows(reading, { ...read, select, most: null, ordered: false });
   if (rows === null) return new Map();
-  const link = sql.ref(`c.${LINK}`);
-  const counted = read.parents
-    ? sql`select ${link} as ${sql.ref(LINK)}, count(*) as count_ from (${rows}) as c group by ${link}`
-    : sql`select 0 as ${sql.ref(LINK)}, count(*) as count_ from (${rows}) as c`;
-  const found = (await counted.execute(reading.db)).rows as StoredRow[];
-  return new Map(found.map((row) => [row[LINK], Number(row.count_)]));
+  const compiled = compileAggregates(rows, values, read.parents !== null);
+  const found = (await compiled.execute(reading.db)).rows as StoredRow[];
+  return new Map(found.map((row) => [row[LINK], readValues(reading.dialect, read.info, values, row)]));
 }
 
 /** What to select for the columns and relations asked for, by the name it gets in the statement's rows. */
@@ -176,7 +220,8 @@ function columnsOf(info: TableInfo, rows: RowRead): Map<string, Sql> {
   for (const name of rows.columns) {
     const column = info.columns.get(name);
     if (!column) throw refuse(info, `"${info.name}" has no column "${name}"`);
-    if (column.kind === "stateId") info.key.forEach(add);
+    if (column.absent) columns.set(column.column, sql`null`);
+    else if (column.kind === "stateId") info.key.forEach(add);
     else add(column.column);
     if (column.overlay) columns.set(overlayName(column), overlayOf(info, column.overlay));
   }

@@ -42,14 +42,40 @@ export interface RowRead {
   relations: readonly RelationRead[];
 }
 
-export interface RelationRead {
+export type RelationRead = {
   /** The place in the answer: rows keep it under `relationKey(answerKey)`, away from their columns. */
   answerKey: string;
   relation: RelationInfo;
-  /** Count: an array relation's `_aggregate`. */
-  answer: "row" | "rows" | "count";
   list: ListRead;
-  rows: RowRead;
+} & ({ answer: "row" | "rows"; rows: RowRead } | { answer: "aggregate"; aggregates: AggregateRead });
+
+/** What is asked of a list's `_aggregate`. */
+export interface AggregateRead {
+  values: readonly AggregateValue[];
+  /** The rows themselves, by the place in the answer. */
+  nodes: readonly { answerKey: string; rows: RowRead }[];
+}
+
+/** One number or value over all rows of a list. */
+export interface AggregateValue {
+  fn: AggregateFunction;
+  /** Count: of rows, or of the rows or different values of these columns. Else: the one column. */
+  columns: readonly string[];
+  distinct: boolean;
+}
+export type AggregateFunction = "count" | "min" | "max" | "avg" | "sum";
+
+/** An aggregate as it is answered. */
+export interface Aggregated {
+  /** By `aggregateKey`. */
+  values: ReadonlyMap<string, unknown>;
+  /** By the place in the answer. */
+  nodes: ReadonlyMap<string, readonly ReadRow[]>;
+}
+
+/** Says which of an aggregate's values it is. */
+export function aggregateKey({ fn, columns, distinct }: AggregateValue): string {
+  return `${fn}${distinct ? " distinct" : ""}(${columns.join()})`;
 }
 
 /** A row as it is answered: columns by name, what hangs on it under `relationKey`. */

@@ -35,6 +35,8 @@ export interface RowsRead {
   most: number | null;
   /** False: the order does not matter, for instance to count. */
   ordered: boolean;
+  /** Where the rows come from, when it is not the table. */
+  from?: Sql | undefined;
 }
 
 /** The row that a statement is about goes by this name in it. */
@@ -59,7 +61,7 @@ export function compileRows(reading: Reading, read: RowsRead): Sql | null {
   if (where === false) return null;
   const sorted = sortKeys(reading, read);
   const distinct = list.distinctOn.map((name) => distinctColumn(info, name));
-  const base = { select: read.select, where, table: info.table };
+  const base = { select: read.select, where, from: read.from ?? sql.table(info.table) };
   const perParent = isLimited(read) && parents !== null && parents.ids.length > 1;
   if (distinct.length === 0 && !perParent) {
     return sql`${selectFrom(base, [])}${orderBy(sorted)}${page(read)}`;
@@ -118,9 +120,9 @@ function oneOf(reading: Reading, column: Sql, ids: readonly RowKey[]): Sql {
   return ids.length === 1 ? sql`${column} = ${ids[0]}` : reading.dialect.inList(column, ids);
 }
 
-function selectFrom(base: { select: ReadonlyMap<string, Sql>; where: Condition; table: string }, extra: Sql[]): Sql {
+function selectFrom(base: { select: ReadonlyMap<string, Sql>; where: Condition; from: Sql }, extra: Sql[]): Sql {
   const columns = [...base.select].map(([name, value]) => sql`${value} as ${sql.ref(name)}`);
-  return sql`select ${sql.join([...columns, ...extra])} from ${sql.table(base.table)} as ${sql.ref(ROW)} where ${base.where as Sql}`;
+  return sql`select ${sql.join([...columns, ...extra])} from ${base.from} as ${sql.ref(ROW)} where ${base.where as Sql}`;
 }
 
 function sortKey(

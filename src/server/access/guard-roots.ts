@@ -6,6 +6,7 @@ import { aggregateName, byKeyName } from "../read/read-schema.js";
 import {
   mutationPermissions,
   queryPermissions,
+  readFunctionPermissions,
   readPermissions,
   type Scope,
   scopeMeanings,
@@ -16,6 +17,7 @@ import {
 export const rootPermissions: ReadonlyMap<string, readonly Scope[]> = new Map([
   ...namesOf("Mutation", mutationPermissions),
   ...namesOf("Query", queryPermissions),
+  ...namesOf("Query", readFunctionPermissions),
   ...namesOf("Subscription", subscriptionPermissions),
   ...[...tableInfo.values()].flatMap(({ name, table }) =>
     [name, aggregateName(name), byKeyName(name)].map((root) => [`Query.${root}`, readPermissions[table]] as const),

@@ -29,6 +29,7 @@ const users = ["USER"] as const;
 export const mutationPermissions: { readonly [Name in keyof Mutations]: readonly Scope[] } = {
   // Accounts
   create_api_key: users,
+  delete_api_key: users,
   // Agents and their runs
   register_agent: runners,
   get_runs_in_queue: runners,
@@ -84,4 +85,12 @@ export const readPermissions: { readonly [Table in ReadableTable]: readonly Scop
   // Their addresses often are secrets.
   cloud_hook: users,
   api_key: users,
+};
+
+/** The roots of src/server/read/read-functions.ts, which are made of rows that everyone may read. */
+export const readFunctionPermissions: Readonly<Record<string, readonly Scope[]>> = {
+  utility_upstream_tasks: all,
+  utility_downstream_tasks: all,
+  mapped_children: all,
+  reference_data: all,
 };

@@ -1,11 +1,13 @@
 import type { GraphQLFieldResolver, GraphQLResolveInfo } from "graphql";
 import type { Database } from "../../db/database.js";
 import type { TableInfo } from "../../db/read/describe-tables.js";
+import { readMappedChildren } from "../../db/read/mapped-children.js";
 import { readDialects } from "../../db/read/read-dialect.js";
-import { readByKey, readCount, readList } from "../../db/read/read-query.js";
+import { readAggregate, readByKey, readList } from "../../db/read/read-query.js";
 import type { Reading } from "../../db/read/read-request.js";
+import { tasksAround, traversalInfo } from "../../db/read/read-traversal.js";
 import { OperationCost, type ReadLimits } from "./read-limits.js";
-import { checkCount, readListArguments, readSelection, type SelectionContext } from "./read-selection.js";
+import { readAggregateSelection, readListArguments, readSelection, type SelectionContext } from "./read-selection.js";
 
 /** What the read API needs of the GraphQL context. */
 export interface ReadContext {
@@ -15,9 +17,10 @@ export interface ReadContext {
   readonly variables?: Readonly<Record<string, unknown>> | null | undefined;
 }
 
+export type RootResolvers = ReturnType<typeof makeRootResolvers>;
 type RootResolver = GraphQLFieldResolver<unknown, ReadContext>;
 
-/** The functions that answer the three roots of each table. */
+/** The functions that answer the roots of each table, and those that are made from several. */
 export function makeRootResolvers(database: Pick<Database, "read" | "kind">, limits: Readonly<ReadLimits>) {
   // By an object that each execution has of its own, so that all roots of one operation draw on one budget.
   const costs = new WeakMap<object, OperationCost>();
@@ -43,23 +46,38 @@ export function makeRootResolvers(database: Pick<Database, "read" | "kind">, lim
         // Of the tenants, everyone sees one.
         const above = selection.cost.add(null, table.key.includes(table.tenant) ? "one" : list);
         const rows = readSelection(selection, table, info.fieldNodes, above, 1);
-        return readList(reading, table.table, list, rows);
+        return readList(reading, table, list, rows);
       };
     },
     byKey(table: TableInfo): RootResolver {
       return async (_root, args, context, info) => {
         const { selection, reading } = open(context, info);
         const rows = readSelection(selection, table, info.fieldNodes, selection.cost.add(null, "one"), 1);
-        return readByKey(reading, table.table, args.id, rows);
+        return readByKey(reading, table, args.id, rows);
       };
     },
-    count(table: TableInfo): RootResolver {
+    aggregate(table: TableInfo): RootResolver {
       return async (_root, _args, context, info) => {
         const { selection, reading } = open(context, info);
-        selection.cost.add(null, "one");
-        checkCount(selection, info.fieldNodes, 1);
         const list = readListArguments(selection, info.parentType, info.fieldNodes[0]!);
-        return { aggregate: { count: await readCount(reading, table.table, list) } };
+        const read = readAggregateSelection(selection, table, info.fieldNodes, { above: null, list, depth: 1 });
+        return readAggregate(reading, table, list, read);
+      };
+    },
+    traversal(direction: "upstream" | "downstream"): RootResolver {
+      return async (_root, { args }, context, info) => {
+        const { selection, reading } = open(context, info);
+        const list = readListArguments(selection, info.parentType, info.fieldNodes[0]!);
+        const rows = readSelection(selection, traversalInfo, info.fieldNodes, selection.cost.add(null, list), 1);
+        const { start_task_ids: ids, depth_limit: depth } = args as { start_task_ids: unknown[]; depth_limit: number };
+        return readList(reading, traversalInfo, list, rows, tasksAround(reading, direction, ids, depth));
+      };
+    },
+    mappedChildren(): RootResolver {
+      return async (_root, { task_run_id }, context, info) => {
+        const { selection, reading } = open(context, info);
+        selection.cost.add(null, "one");
+        return readMappedChildren(reading, task_run_id);
       };
     },
   };

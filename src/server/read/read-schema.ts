@@ -7,9 +7,19 @@ import {
   type TableInfo,
   tableInfo,
 } from "../../db/read/describe-tables.js";
-import { orderDirections, relationKey } from "../../db/read/read-request.js";
+import { aggregated } from "../../db/read/read-aggregates.js";
+import {
+  type Aggregated,
+  type AggregateFunction,
+  aggregateKey,
+  orderDirections,
+  relationKey,
+} from "../../db/read/read-request.js";
+import { traversalInfo } from "../../db/read/read-traversal.js";
+import { addReadFunctions, readFunctionTypeDefs } from "./read-functions.js";
 import { defaultReadLimits, type ReadLimits } from "./read-limits.js";
 import { makeRootResolvers } from "./read-resolvers.js";
+import { countOf } from "./read-selection.js";
 
 /*
  * The query roots that are read straight from tables, in the form that Hasura gave the protocol: made from the descriptions
@@ -28,21 +38,51 @@ export function addReadApi(schema: GraphQLSchema, { database, limits }: ReadApiO
   const resolvers = makeRootResolvers(database, { ...defaultReadLimits, ...limits });
   for (const info of tableInfo.values()) {
     query[info.name]!.resolve = resolvers.list(info);
-    query[aggregateName(info.name)]!.resolve = resolvers.count(info);
+    query[aggregateName(info.name)]!.resolve = resolvers.aggregate(info);
     query[byKeyName(info.name)]!.resolve = resolvers.byKey(info);
-    const fields = (whole.getType(info.name) as GraphQLObjectType).getFields();
-    for (const relation of info.relations.values()) {
-      const names = relation.many ? [relation.name, aggregateName(relation.name)] : [relation.name];
-      for (const name of names)
-        fields[name]!.resolve = (row, _args, _context, { path }) => row[relationKey(`${path.key}`)];
+    resolveRelations(whole, info);
+    resolveAggregate(whole, info);
+  }
+  resolveRelations(whole, traversalInfo);
+  addReadFunctions(whole, resolvers);
+  return whole;
+}
+
+function fieldsOf(schema: GraphQLSchema, type: string) {
+  return (schema.getType(type) as GraphQLObjectType).getFields();
+}
+
+function resolveRelations(schema: GraphQLSchema, info: TableInfo): void {
+  const fields = fieldsOf(schema, info.name);
+  for (const relation of info.relations.values()) {
+    const names = relation.many ? [relation.name, aggregateName(relation.name)] : [relation.name];
+    for (const name of names)
+      fields[name]!.resolve = (row, _args, _context, { path }) => row[relationKey(`${path.key}`)];
+  }
+}
+
+function resolveAggregate(schema: GraphQLSchema, info: TableInfo): void {
+  const { aggregate, nodes } = fieldsOf(schema, aggregateName(info.name));
+  aggregate!.resolve = ({ values }: Aggregated) => values;
+  nodes!.resolve = (found: Aggregated, _args, _context, { path }) => found.nodes.get(`${path.key}`);
+  for (const [name, field] of Object.entries(fieldsOf(schema, `${info.name}_aggregate_fields`))) {
+    if (name === "count") {
+      field.resolve = (values: Aggregated["values"], args) => values.get(aggregateKey(countOf(args)));
+      continue;
+    }
+    const fn = name as AggregateFunction;
+    field.resolve = (values) => values;
+    for (const [column, inner] of Object.entries(fieldsOf(schema, `${info.name}_${fn}_fields`))) {
+      const key = aggregateKey({ fn, columns: [column], distinct: false });
+      inner.resolve = (values: Aggregated["values"]) => values.get(key);
     }
   }
-  return whole;
 }
 
 /** The read API's part of the schema, in SDL; it extends `Query` and uses the scalars UUID, JSON and DateTime. */
 export function readTypeDefs(): string {
-  return [...sharedTypes(), ...[...tableInfo.values()].flatMap(tableTypes)].join("\n\n");
+  const tables = [...tableInfo.values()].flatMap((info) => [...rowTypes(info), ...aggregateTypes(info), roots(info)]);
+  return [...sharedTypes(), ...tables, ...rowTypes(traversalInfo), readFunctionTypeDefs].join("\n\n");
 }
 
 export const aggregateName = (name: string) => `${name}_aggregate`;
@@ -83,24 +123,26 @@ function sharedTypes(): string[] {
     comparison("Boolean", ordered("Boolean")),
     comparison("DateTime", ordered("DateTime")),
     comparison("Interval", ordered("Interval")),
-    comparison("JSON", ["_eq: JSON", "_neq: JSON", "_contains: JSON", "_has_key: String", "_is_null: Boolean"]),
-    block("type aggregate_fields", ["count: Int!"]),
+    comparison("JSON", [
+      ...["_eq", "_neq", "_contains"].map((operator) => `${operator}: JSON`),
+      "_has_key: String",
+      ...["_has_keys_any", "_has_keys_all"].map((operator) => `${operator}: [String!]`),
+      "_is_null: Boolean",
+    ]),
   ];
 }
 
-function tableTypes(info: TableInfo): string[] {
+function rowTypes(info: TableInfo): string[] {
   const columns = [...info.columns.values()];
   const relations = [...info.relations.values()];
   const comparable = columns.filter((column) => column.comparable);
   const sortable = comparable.filter((column) => column.kind !== "json");
   const { name } = info;
-  const list = listArguments(name);
   return [
     block(`type ${name}`, [
       ...columns.map((column) => `${column.name}: ${scalars[column.kind]}${column.nullable ? "" : "!"}`),
       ...relations.flatMap(relationFields),
     ]),
-    block(`type ${aggregateName(name)}`, ["aggregate: aggregate_fields!"]),
     block(`input ${name}_bool_exp`, [
       ...["_and", "_or"].map((word) => `${word}: [${name}_bool_exp!]`),
       `_not: ${name}_bool_exp`,
@@ -115,12 +157,40 @@ function tableTypes(info: TableInfo): string[] {
       `enum ${name}_select_column`,
       sortable.map((column) => column.name),
     ),
-    block("extend type Query", [
-      `${name}${list}: [${name}!]!`,
-      `${aggregateName(name)}${list}: ${aggregateName(name)}!`,
-      `${byKeyName(name)}(id: ${scalars[info.columns.get("id")!.kind]}!): ${name}`,
-    ]),
   ];
+}
+
+function aggregateTypes(info: TableInfo): string[] {
+  const { name } = info;
+  const functions = Object.entries(aggregated).flatMap(([fn, kinds]) => {
+    const columns = [...info.columns.values()].filter((column) => column.comparable && kinds.includes(column.kind));
+    return columns.length === 0 ? [] : [{ fn, columns }];
+  });
+  // A sum may be larger than Int, and an average has a fraction.
+  const scalarOf = (fn: string, { kind }: ColumnInfo) => (fn === "avg" || fn === "sum" ? "Float" : scalars[kind]);
+  return [
+    block(`type ${aggregateName(name)}`, [`aggregate: ${name}_aggregate_fields!`, `nodes: [${name}!]!`]),
+    block(`type ${name}_aggregate_fields`, [
+      `count(columns: [${name}_select_column!], distinct: Boolean): Int!`,
+      ...functions.map(({ fn }) => `${fn}: ${name}_${fn}_fields`),
+    ]),
+    ...functions.map(({ fn, columns }) =>
+      block(
+        `type ${name}_${fn}_fields`,
+        columns.map((column) => `${column.name}: ${scalarOf(fn, column)}`),
+      ),
+    ),
+  ];
+}
+
+function roots(info: TableInfo): string {
+  const { name } = info;
+  const list = listArguments(name);
+  return block("extend type Query", [
+    `${name}${list}: [${name}!]!`,
+    `${aggregateName(name)}${list}: ${aggregateName(name)}!`,
+    `${byKeyName(name)}(id: ${scalars[info.columns.get("id")!.kind]}!): ${name}`,
+  ]);
 }
 
 /** The one row may be gone by the time it is read, so it may always be null. */

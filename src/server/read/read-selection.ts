@@ -10,7 +10,17 @@ import {
   type SelectionNode,
 } from "graphql";
 import { infoOf, type TableInfo } from "../../db/read/describe-tables.js";
-import { type Filter, type ListRead, type RelationRead, type RowRead, wholeList } from "../../db/read/read-request.js";
+import {
+  type AggregateFunction,
+  type AggregateRead,
+  type AggregateValue,
+  aggregateKey,
+  type Filter,
+  type ListRead,
+  type RelationRead,
+  type RowRead,
+  wholeList,
+} from "../../db/read/read-request.js";
 import type { OperationCost } from "./read-limits.js";
 import { readOrder } from "./read-order.js";
 
@@ -68,8 +78,8 @@ function readRelation(
   depth: number,
 ): RelationRead {
   const node = fields[0]!;
-  const counts = !info.relations.has(node.name.value);
-  const name = counts ? node.name.value.replace(/_aggregate$/, "") : node.name.value;
+  const aggregates = !info.relations.has(node.name.value);
+  const name = aggregates ? node.name.value.replace(/_aggregate$/, "") : node.name.value;
   const relation = info.relations.get(name)!;
   const to = infoOf(relation.to);
   if (!relation.many) {
@@ -78,20 +88,67 @@ function readRelation(
   }
   const parent = getNamedType(context.operation.schema.getType(info.name)) as GraphQLObjectType;
   const list = readListArguments(context, parent, node);
-  if (counts) {
-    context.cost.add(above, "one");
-    checkCount(context, fields, depth + 1);
-    return { answerKey, relation, answer: "count", list, rows: { columns: [], relations: [] } };
+  if (aggregates) {
+    const read = readAggregateSelection(context, to, fields, { above, list, depth: depth + 1 });
+    return { answerKey, relation, answer: "aggregate", list, aggregates: read };
   }
   const rows = readSelection(context, to, fields, context.cost.add(above, list), depth + 1);
   return { answerKey, relation, answer: "rows", list, rows };
 }
 
-/** An aggregate has nothing to read beyond its number; only its depth is looked at. */
-export function checkCount(context: SelectionContext, nodes: readonly FieldNode[], depth: number): void {
-  for (const fields of selectedFields(context, nodes, depth).values()) {
-    if (fields.some((field) => field.selectionSet)) checkCount(context, fields, depth + 1);
+/**
+ * A selection of an `_aggregate`.
+ * @param place How many lists it is about (null: the one at the root), the list, and how deep it stands.
+ * @throws INPUT_INVALID for a selection above the limits
+ */
+export function readAggregateSelection(
+  context: SelectionContext,
+  info: TableInfo,
+  nodes: readonly FieldNode[],
+  { above, list, depth }: { above: number | null; list: ListRead; depth: number },
+): AggregateRead {
+  const values = new Map<string, AggregateValue>();
+  const rows: { answerKey: string; rows: RowRead }[] = [];
+  context.cost.add(above, "one");
+  for (const [answerKey, fields] of selectedFields(context, nodes, depth)) {
+    const name = fields[0]!.name.value;
+    if (name === "aggregate") {
+      for (const value of readValues(context, info, fields, depth + 1)) values.set(aggregateKey(value), value);
+    } else if (name === "nodes") {
+      const below = context.cost.add(above, list);
+      rows.push({ answerKey, rows: readSelection(context, info, fields, below, depth + 1) });
+    }
   }
+  return { values: [...values.values()], nodes: rows };
+}
+
+function readValues(
+  context: SelectionContext,
+  info: TableInfo,
+  nodes: readonly FieldNode[],
+  depth: number,
+): AggregateValue[] {
+  const values: AggregateValue[] = [];
+  const type = context.operation.schema.getType(`${info.name}_aggregate_fields`) as GraphQLObjectType;
+  for (const fields of selectedFields(context, nodes, depth).values()) {
+    const fn = fields[0]!.name.value;
+    if (fn === "count") {
+      const given = getArgumentValues(type.getFields().count!, fields[0]!, context.operation.variableValues);
+      values.push(countOf(given));
+    } else if (fn !== "__typename") {
+      for (const [column] of selectedFields(context, fields, depth + 1).values()) {
+        if (column!.name.value === "__typename") continue;
+        values.push({ fn: fn as AggregateFunction, columns: [column!.name.value], distinct: false });
+      }
+    }
+  }
+  return values;
+}
+
+/** What `count` with these arguments asks for. */
+export function countOf(given: Readonly<Record<string, unknown>>): AggregateValue {
+  const columns = (given.columns ?? []) as string[];
+  return { fn: "count", columns, distinct: given.distinct === true && columns.length > 0 };
 }
 
 /** The fields of all nodes together, by the key of their answer, with fragments and @skip and @include applied. */
