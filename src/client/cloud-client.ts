@@ -57,7 +57,7 @@ export function openCloud(options: OpenCloudOptions): Cloud {
   };
 }
 
-type AccessSide = Pick<Cloud, "hello" | "authInfo" | "createApiKey">;
+type AccessSide = Pick<Cloud, "hello" | "authInfo" | "createApiKey" | "listApiKeys" | "deleteApiKey">;
 
 function accessSide(http: Http): AccessSide {
   return {
@@ -66,11 +66,30 @@ function accessSide(http: Http): AccessSide {
     },
     async authInfo() {
       const { auth_info } = await http.request(documents.authInfo, {});
-      return { tenantId: auth_info.tenant_id ?? "", scope: auth_info.scope ?? "", name: auth_info.name };
+      const { tenant_id, scope, name, key_id, expires_at } = auth_info;
+      return { tenantId: tenant_id ?? "", scope: scope ?? "", name, keyId: key_id, expiresAt: expires_at };
     },
-    async createApiKey(name, scope) {
-      const input = { name, ...(scope === undefined ? {} : { scope }) };
+    async createApiKey(name, scope, expiresAt) {
+      const input = {
+        name,
+        ...(scope === undefined ? {} : { scope }),
+        ...(expiresAt === undefined ? {} : { expires_at: expiresAt }),
+      };
       return (await http.request(documents.createApiKey, { input })).create_api_key;
+    },
+    async listApiKeys() {
+      const { auth_api_key } = await http.request(documents.apiKeys, {});
+      return auth_api_key.map(({ id, name, scope, created, expires_at, last_used }) => ({
+        id,
+        name,
+        scope,
+        createdAt: created,
+        expiresAt: expires_at,
+        lastUsedAt: last_used,
+      }));
+    },
+    async deleteApiKey(keyId) {
+      await http.request(documents.deleteApiKey, { input: { key_id: keyId } });
     },
   };
 }

@@ -2,6 +2,26 @@ import type { WireState } from "../codec/state-json.js";
 import type { LogLine } from "../core/context.js";
 import type { FlowSpec } from "../core/flow-spec.js";
 
+/** Who the Cloud takes a token for. */
+export interface AuthInfo {
+  tenantId: string;
+  scope: string;
+  name: string | null;
+  keyId: string | null;
+  /** ISO 8601; null: never. */
+  expiresAt: string | null;
+}
+
+/** A token as the Cloud lists it; the token itself is kept nowhere. */
+export interface ApiKey {
+  id: string;
+  name: string;
+  scope: string;
+  createdAt: string;
+  expiresAt: string | null;
+  lastUsedAt: string | null;
+}
+
 /**
  * What Millrace asks of a Cloud. `cloud-client.ts` is the implementation that speaks GraphQL over HTTP; names here are
  * camelCase, the wire's snake_case ends in this folder.
@@ -36,12 +56,16 @@ export interface Cloud {
   reportStates(batch: ReportBatch, claim?: Claim): Promise<ReportAnswer>;
   /** Events until `signal` fires; reconnects by itself, and yields an event after each reconnect since some may have been missed. */
   agentEvents(agentId: string, flowGroupId: string | undefined, signal: AbortSignal): AsyncIterable<AgentEvent>;
-  createApiKey(name: string, scope?: string): Promise<{ id: string; key: string }>;
+  /** @param expiresAt An instant, ISO 8601; without one the key lasts until it is deleted, or as long as the caller's own. */
+  createApiKey(name: string, scope?: string, expiresAt?: string): Promise<{ id: string; key: string }>;
+  /** The oldest first. */
+  listApiKeys(): Promise<ApiKey[]>;
+  deleteApiKey(keyId: string): Promise<void>;
   /** Cached states that may stand for running a task of this flow version, or of any flow with its cache key; the newest first. */
   cachedStates(of: CacheQuestion): Promise<WireState[]>;
   /** The state of a flow run; undefined when there is no such run. */
   flowRunState(flowRunId: string): Promise<WireState | undefined>;
-  authInfo(): Promise<{ tenantId: string; scope: string; name: string | null }>;
+  authInfo(): Promise<AuthInfo>;
   /** Any document of the read API; for the command line. */
   query<T>(document: string, variables?: Record<string, unknown>): Promise<T>;
   close(): Promise<void>;

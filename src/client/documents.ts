@@ -23,6 +23,16 @@ export interface WireFlowRow {
   serialized_flow: unknown;
 }
 
+/** A token as the Cloud lists it. */
+export interface WireApiKeyRow {
+  id: string;
+  name: string;
+  scope: string;
+  created: string;
+  expires_at: string | null;
+  last_used: string | null;
+}
+
 /** Root fields of the schema file: all of their answer's types are known. */
 type Roots = Queries & Mutations & Subscriptions;
 type RootOperation<Name extends keyof Roots> = Operation<
@@ -53,7 +63,7 @@ const REPORT_FIELDS = "refused { flow_run_id code message } cancelling";
 export const documents = {
   hello: root("hello", "query { hello }"),
   cachedStates: root("cached_states", "query($input: cached_states_input!) { cached_states(input: $input) }"),
-  authInfo: root("auth_info", "query { auth_info { tenant_id scope name } }"),
+  authInfo: root("auth_info", "query { auth_info { tenant_id scope name key_id expires_at } }"),
   findProject: read<{ project: { id: string }[] }, { name: string }>(
     "project",
     "query($name: String!) { project(where: {name: {_eq: $name}}) { id } }",
@@ -99,6 +109,11 @@ export const documents = {
       claim_runs(input: $claim) { ${CLAIM_FIELDS} } }`,
   ),
   createApiKey: mutation("create_api_key", "id key", false),
+  deleteApiKey: mutation("delete_api_key", "success"),
+  apiKeys: read<{ auth_api_key: WireApiKeyRow[] }, Record<string, never>>(
+    "auth_api_key",
+    "query { auth_api_key(order_by: {created: asc}, limit: 10000) { id name scope created expires_at last_used } }",
+  ),
   agentEvents: root(
     "agent_events",
     `subscription($agent_id: UUID!, $flow_group_id: UUID) {

@@ -3,8 +3,14 @@
 export interface AuthInfo {
   tenant_id: string | null;
   user_id: string | null;
+  /** Ours. The key's scope: USER, DEPLOY, RUNNER or READ. */
   scope: string | null;
+  /** Ours. The key's name. */
   name: string | null;
+  /** Ours. The key's id, as `delete_api_key` takes it. */
+  key_id: string | null;
+  /** Ours. */
+  expires_at: string | null;
 }
 
 export interface CreateApiKeyPayload {
@@ -16,8 +22,12 @@ export interface CreateApiKeyInput {
   name: string;
   user_id?: string | null;
   expires_at?: string | null;
-  /** Ours. USER by default. */
+  /** Ours. USER by default, DEPLOY, RUNNER or READ. */
   scope?: string | null;
+}
+
+export interface DeleteApiKeyInput {
+  key_id: string;
 }
 
 export interface RegisterAgentInput {
@@ -168,8 +178,10 @@ export interface Queries {
 }
 
 export interface Mutations {
-  /** The key is shown in this answer and never again. */
+  /** The key is shown in this answer and never again. It lasts no longer than the key that makes it. */
   create_api_key: { arguments: { input: CreateApiKeyInput }; payload: CreateApiKeyPayload };
+  /** The key is refused at once by this server, and within 5 seconds by others on the same database; its subscriptions end. */
+  delete_api_key: { arguments: { input: DeleteApiKeyInput }; payload: SuccessPayload };
   /** The same name, type, core version and labels answer the agent's earlier id. */
   register_agent: { arguments: { input: RegisterAgentInput }; payload: IdPayload };
   get_runs_in_queue: { arguments: { input: GetRunsInQueueInput }; payload: RunsInQueuePayload };

@@ -1,4 +1,5 @@
 import type { Database } from "../db/database.js";
+import type { KnownKeys } from "./access/known-keys.js";
 import type { AgentEvents, Effect } from "./agents/agent-events.js";
 import type { Presence } from "./agents/presence.js";
 import type { ParameterChecks } from "./registration/parameter-checks.js";
@@ -22,6 +23,8 @@ export interface ServerParts {
   readonly clock: ServerClock;
   readonly events: AgentEvents;
   readonly presence: Presence;
+  /** Keys that were used a moment ago; who deletes a key takes it out of here. */
+  readonly keys: KnownKeys;
   readonly parameters: ParameterChecks;
   /** Tells agents, now or when it is due, what a committed transaction did. */
   readonly publish: (effects: readonly Effect[]) => void;
@@ -35,6 +38,8 @@ export interface Caller {
   readonly userId: string;
   readonly scope: string;
   readonly name: string;
+  /** When the key ends; null: never. */
+  readonly expiresAt: string | null;
 }
 
 /** What a resolver knows of the request it answers. */

@@ -4,7 +4,10 @@ import { MillraceError } from "../core/errors.js";
 import type { Database } from "../db/database.js";
 import { openDatabase } from "../db/open-database.js";
 import { deleteReportStreams } from "../db/queries/report-streams.js";
-import { Authenticator, makeFirstKey } from "./access/auth.js";
+import { Authenticator } from "./access/auth.js";
+import { makeFirstKey } from "./access/first-key.js";
+import { endSubscriptionsOfLostKeys } from "./access/key-watch.js";
+import { KnownKeys } from "./access/known-keys.js";
 import { AgentEvents, type Effect } from "./agents/agent-events.js";
 import { Presence } from "./agents/presence.js";
 import { makeGraphqlApi } from "./api/graphql-api.js";
@@ -94,6 +97,7 @@ async function startOver(database: Database, host: string, options: ServerOption
     clock,
     events,
     presence: new Presence(),
+    keys: new KnownKeys(),
     parameters: new ParameterChecks(log),
     log,
     publish: (effects) => publish(effects, parts, dueTimer),
@@ -168,6 +172,7 @@ function startLoops(parts: ServerParts, dueTimer: DueTimer, tickMs: number) {
     if (now - cleanedAt < HOUSEKEEPING_MS) return;
     cleanedAt = now;
     await parts.presence.flush(parts.database);
+    await endSubscriptionsOfLostKeys(parts);
     await parts.database.write((transaction) => deleteReportStreams(transaction, toInstant(now - STREAM_KEPT_MS)));
   };
   // Rounds never overlap; one that is asked for while another runs begins after it, and sees what has happened since.

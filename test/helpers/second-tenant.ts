@@ -1,6 +1,6 @@
 import { newId } from "../../src/core/ids.js";
 import { insertApiKey } from "../../src/db/queries/api-keys.js";
-import { hashToken } from "../../src/server/access/auth.js";
+import { hashToken } from "../../src/server/access/first-key.js";
 import type { TestCloud } from "./server.js";
 
 const TOKEN = "other-token";

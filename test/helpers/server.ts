@@ -84,6 +84,7 @@ const selections: { [Name in keyof Mutations]: string } = {
   write_run_logs: "success error",
   update_flow_run_heartbeat: "success error",
   create_api_key: "id key",
+  delete_api_key: "success error",
 };
 
 export function mutation(name: keyof Mutations): string {

@@ -146,7 +146,7 @@ t.test("closing the server ends every subscription, and a client that goes is fo
 t.test("what a slow listener has not read is merged into one event", async (t) => {
   const events = new AgentEvents();
   const [agentId, tenantId, flowGroupId] = ["a", "t", "g"];
-  const listener = events.listen({ agentId, tenantId, labels: ["x"], flowGroupId: null });
+  const listener = events.listen({ agentId, tenantId, keyId: "key", labels: ["x"], flowGroupId: null });
   const run = { tenantId, labels: ["x"], flowGroupId };
   for (let times = 0; times < 1_000; times++) {
     events.wakeFor(run);
@@ -162,7 +162,7 @@ t.test("what a slow listener has not read is merged into one event", async (t) =
   t.strictSame(await waiting, { done: true, value: undefined });
   t.equal(events.listeners, 0);
   events.close();
-  t.strictSame(await events.listen({ agentId, tenantId, labels: [], flowGroupId: null }).next(), {
+  t.strictSame(await events.listen({ agentId, tenantId, keyId: "key", labels: [], flowGroupId: null }).next(), {
     done: true,
     value: undefined,
   });

@@ -1,5 +1,6 @@
 import type { Selectable } from "kysely";
 import type { Reads, Transaction } from "../database.js";
+import { listOf } from "../sql.js";
 import type { ApiKeyTable } from "../tables.js";
 
 export type ApiKeyRow = Selectable<ApiKeyTable>;
@@ -21,4 +22,33 @@ export function touchApiKeys(
     "UPDATE api_key SET last_used = ?1 WHERE id = ?2",
     used.map(([id, at]) => [at, id]),
   );
+}
+
+export async function findApiKeyById(
+  transaction: Transaction,
+  tenantId: string,
+  keyId: string,
+): Promise<ApiKeyRow | undefined> {
+  const sql = "SELECT * FROM api_key WHERE id = ?1 AND tenant_id = ?2 FOR UPDATE";
+  const [row] = await transaction.all<ApiKeyRow>(sql, keyId, tenantId);
+  return row;
+}
+
+/** How many keys of scope USER the tenant has besides this one that do not expire. */
+export async function otherUserKeys(transaction: Transaction, tenantId: string, keyId: string): Promise<number> {
+  const sql =
+    "SELECT count(*) AS keys FROM api_key WHERE tenant_id = ?1 AND id <> ?2 AND scope = 'USER' AND expires_at IS NULL";
+  const [row] = await transaction.all<{ keys: number }>(sql, tenantId, keyId);
+  return Number(row?.keys ?? 0);
+}
+
+export async function deleteApiKey(transaction: Transaction, keyId: string): Promise<void> {
+  await transaction.run("DELETE FROM api_key WHERE id = ?1", keyId);
+}
+
+/** Those of these keys that are there and have not expired. */
+export async function livingKeys(reads: Reads, keyIds: readonly string[], now: string): Promise<Set<string>> {
+  const sql =
+    "SELECT id FROM api_key WHERE id IN (SELECT value FROM json_each(?1)) AND (expires_at IS NULL OR expires_at > ?2)";
+  return new Set((await reads.all<{ id: string }>(sql, listOf(keyIds), now)).map(({ id }) => id));
 }

@@ -10,6 +10,8 @@ export type Effect =
 export interface Listener {
   agentId: string;
   tenantId: string;
+  /** The key with which it was asked for; without it the subscription ends. */
+  keyId: string;
   labels: readonly string[];
   /** Only runs of this flow group are of interest; null: of any. */
   flowGroupId: string | null;
@@ -44,6 +46,16 @@ export class AgentEvents {
     if (this.#closed) channel.end();
     else this.#channels.add(channel);
     return channel.iterate();
+  }
+
+  /** The keys with which events are listened to. */
+  get keyIds(): string[] {
+    return [...new Set([...this.#channels].map((channel) => channel.listener.keyId))];
+  }
+
+  /** Ends the subscriptions of a key that is no longer good. */
+  endKey(keyId: string): void {
+    for (const channel of [...this.#channels]) if (channel.listener.keyId === keyId) channel.end();
   }
 
   /** Ends every subscription. */

@@ -6,6 +6,7 @@ import type { Database } from "../../db/database.js";
 import { findAgent } from "../../db/queries/agents.js";
 import { guardRoots } from "../access/guard-roots.js";
 import { getRunsInQueue, registerAgent, writeRunLogs } from "../mutations/agents.js";
+import { authInfo, createApiKey, deleteApiKeyOfTenant } from "../mutations/api-keys.js";
 import { agentUnknown, claimRuns } from "../mutations/claim-runs.js";
 import { createFlow } from "../mutations/create-flow.js";
 import { cancelFlowRun, createFlowRun } from "../mutations/flow-runs.js";
@@ -13,7 +14,7 @@ import { releaseRuns, renewLeases, updateFlowRunHeartbeat } from "../mutations/l
 import { reportStates } from "../mutations/report-states.js";
 import { resumeTaskRun } from "../mutations/resume.js";
 import { setFlowRunStates, setTaskRunStates } from "../mutations/set-states.js";
-import { api, authInfo, createApiKey, createProject, hello } from "../mutations/tenants.js";
+import { api, createProject, hello } from "../mutations/tenants.js";
 import type { RequestContext } from "../parts.js";
 import { readCachedStates } from "../read/cached-states.js";
 import { addReadApi } from "../read/read-schema.js";
@@ -51,6 +52,7 @@ const mutations: MutationResolvers = {
   write_run_logs: writeRunLogs,
   update_flow_run_heartbeat: updateFlowRunHeartbeat,
   create_api_key: createApiKey,
+  delete_api_key: deleteApiKeyOfTenant,
 };
 
 /** The schema as text: the contract. */
@@ -87,6 +89,7 @@ async function agentEvents(
   return parts.events.listen({
     agentId: agent.id,
     tenantId: caller.tenantId,
+    keyId: caller.keyId,
     labels: JSON.parse(agent.labels) as string[],
     flowGroupId: args.flow_group_id ?? null,
   });

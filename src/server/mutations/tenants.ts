@@ -1,18 +1,8 @@
-import type {
-  ApiInfo,
-  AuthInfo,
-  CreateApiKeyInput,
-  CreateApiKeyPayload,
-  CreateProjectInput,
-  IdPayload,
-} from "../../client/wire.js";
+import type { ApiInfo, CreateProjectInput, IdPayload } from "../../client/wire.js";
 import { MillraceError } from "../../core/errors.js";
 import { newId } from "../../core/ids.js";
 import { isUniqueViolation } from "../../db/database-error.js";
-import { insertApiKey } from "../../db/queries/api-keys.js";
 import { insertProject } from "../../db/queries/projects.js";
-import { hashToken, newToken } from "../access/auth.js";
-import { SCOPES } from "../access/permissions.js";
 import { type RequestContext, toInstant } from "../parts.js";
 import { version } from "../version.js";
 
@@ -38,39 +28,6 @@ export async function createProject(input: CreateProjectInput, { parts, caller }
     });
   }
   return { id: project.id };
-}
-
-export async function createApiKey(
-  input: CreateApiKeyInput,
-  { parts, caller }: RequestContext,
-): Promise<CreateApiKeyPayload> {
-  const scope = input.scope ?? "USER";
-  if (!(SCOPES as readonly string[]).includes(scope)) {
-    throw new MillraceError(
-      "INPUT_INVALID",
-      `create_api_key: \`scope\` must be one of ${SCOPES.join(", ")}, and is "${scope}".`,
-    );
-  }
-  const key = newToken();
-  const now = toInstant(parts.clock.now());
-  const row = {
-    id: newId(),
-    created: now,
-    updated: now,
-    tenant_id: caller.tenantId,
-    user_id: input.user_id ?? caller.userId,
-    name: input.name,
-    key_hash: hashToken(key),
-    scope,
-    expires_at: input.expires_at ?? null,
-    last_used: null,
-  };
-  await parts.database.write((transaction) => insertApiKey(transaction, row));
-  return { id: row.id, key };
-}
-
-export async function authInfo(_input: unknown, { caller }: RequestContext): Promise<AuthInfo> {
-  return { tenant_id: caller.tenantId, user_id: caller.userId, scope: caller.scope, name: caller.name };
 }
 
 export async function hello(): Promise<string> {
