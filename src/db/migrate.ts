@@ -6,6 +6,7 @@ import { waitingAsOrs } from "./migrations/004-waiting-as-ors.js";
 import { limits } from "./migrations/005-limits.js";
 import { settings } from "./migrations/006-settings.js";
 import { services } from "./migrations/007-services.js";
+import { engines } from "./migrations/008-engines.js";
 import type { SqliteConnection } from "./sqlite/sqlite-connection.js";
 
 /** One step of the database's shape, and the way back. A step that was released is never changed: add another. */
@@ -25,6 +26,7 @@ export const migrations: readonly Migration[] = [
   limits,
   settings,
   services,
+  engines,
 ];
 
 /** "MILL": how a file says that it is one of ours (https://www.sqlite.org/pragma.html#pragma_application_id). */

@@ -31,26 +31,34 @@ async function planOf(ask: (reads: Reads) => Promise<unknown>): Promise<string> 
   return plans.join("\n");
 }
 
-const question = { tenantId: "t", labels: "[]", before: "2026", after: "2026", flowGroupId: "g", limit: 5 };
+const question = {
+  tenantId: "t",
+  engine: "millrace" as const,
+  labels: "[]",
+  before: "2026",
+  after: "2026",
+  flowGroupId: "g",
+  limit: 5,
+};
 const hot: [name: string, ask: (reads: Reads) => Promise<unknown>, uses: RegExp][] = [
   [
     "label sets of waiting runs",
-    (reads) => waitingLabelSets(reads, "t"),
-    /flow_run_waiting \(tenant_id=\? AND labels>\?\)/,
+    (reads) => waitingLabelSets(reads, "t", "millrace"),
+    /flow_run_waiting \(tenant_id=\? AND engine=\? AND labels>\?\)/,
   ],
   [
     "due runs",
     (reads) => dueFlowRuns(reads, question),
-    /flow_run_waiting \(tenant_id=\? AND labels=\? AND state_start_time<\?\)/,
+    /flow_run_waiting \(tenant_id=\? AND engine=\? AND labels=\? AND state_start_time<\?\)/,
   ],
   [
     "the next due run",
     (reads) => nextDueAt(reads, question),
-    /flow_run_waiting \(tenant_id=\? AND labels=\? AND state_start_time>\?\)/,
+    /flow_run_waiting \(tenant_id=\? AND engine=\? AND labels=\? AND state_start_time>\?\)/,
   ],
   [
     "due task runs",
-    (reads) => dueRunningFlowRuns(reads, "t", "2026"),
+    (reads) => dueRunningFlowRuns(reads, "t", "millrace", "2026"),
     /SEARCH t USING .*task_run_waiting \(state_start_time<\?\)/,
   ],
   ["the earliest due run", (reads) => earliestDue(reads, "2026"), /flow_run_waiting/],

@@ -148,7 +148,7 @@ export interface FlowShape {
   edges?: [string, string][];
   labels?: string[];
   parameters?: { name: string; required?: boolean; default?: unknown; json_schema?: unknown }[];
-  /** True: as Millrace itself registers it. Default: as Prefect does. */
+  /** False: as Prefect registers it, for its own agents. Default: as Millrace does. */
   ours?: boolean;
 }
 
@@ -160,7 +160,7 @@ export async function letPass(cloud: TestCloud, clock: HandClock, ms: number): P
   }
 }
 
-/** A flow as Prefect serializes it. Default: three tasks in a chain, label `host`. */
+/** A flow as it is registered. Default: of ours, three tasks in a chain, label `host`. */
 export function serializedFlow(shape: FlowShape = {}): Record<string, unknown> {
   const { name = "orders", tasks = ["a-1", "b-1", "c-1"], labels = ["host"], parameters = [] } = shape;
   const edges = shape.edges ?? tasks.slice(1).map((slug, index) => [tasks[index]!, slug] as [string, string]);
@@ -183,7 +183,7 @@ export function serializedFlow(shape: FlowShape = {}): Record<string, unknown> {
     run_config: { type: "UniversalRun", labels },
     storage: { type: "Local", flows: { [name]: "/flows" } },
     __version__: "1.4.1",
-    ...(shape.ours ? { millrace: {} } : {}),
+    ...(shape.ours === false ? {} : { millrace: {} }),
   };
 }
 

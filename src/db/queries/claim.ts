@@ -1,7 +1,8 @@
 import type { Reads } from "../database.js";
+import type { Engine } from "../tables.js";
 
 /**
- * The queue. A waiting run is found by its labels first: distinct label sets are few, `core/labels` says which of them an
+ * The queue. A waiting run is found by its engine and its labels first: distinct label sets are few, `core/labels` says which of them an
  * agent takes, and each is a range of the partial index in the order of being due. So runs that are for other agents cost
  * nothing, however many wait.
  */
@@ -22,21 +23,22 @@ export interface DueRow {
 }
 
 const LABEL_SETS = `WITH RECURSIVE label_set (labels) AS (
-    SELECT min(labels) FROM flow_run WHERE ${isWaiting()} AND tenant_id = ?1
+    SELECT min(labels) FROM flow_run WHERE ${isWaiting()} AND tenant_id = ?1 AND engine = ?2
     UNION ALL
-    SELECT (SELECT min(labels) FROM flow_run WHERE ${isWaiting()} AND tenant_id = ?1 AND labels > label_set.labels)
+    SELECT (SELECT min(labels) FROM flow_run WHERE ${isWaiting()} AND tenant_id = ?1 AND engine = ?2 AND labels > label_set.labels)
     FROM label_set WHERE label_set.labels IS NOT NULL
   ) SELECT labels FROM label_set WHERE labels IS NOT NULL`;
 
-/** The label sets, as stored, of the runs that wait: one step in the index for each. */
-export async function waitingLabelSets(reads: Reads, tenantId: string): Promise<string[]> {
-  const rows = await reads.all<{ labels: string }>(LABEL_SETS, tenantId);
+/** The label sets, as stored, of the runs that wait for agents of a kind: one step in the index for each. */
+export async function waitingLabelSets(reads: Reads, tenantId: string, engine: Engine): Promise<string[]> {
+  const rows = await reads.all<{ labels: string }>(LABEL_SETS, tenantId, engine);
   return rows.map((each) => each.labels);
 }
 
 /** What of a label set's waiting runs is asked for. */
 export interface DueQuestion {
   tenantId: string;
+  engine: Engine;
   labels: string;
   /** ISO 8601; runs due then or earlier. */
   before: string;
@@ -45,7 +47,7 @@ export interface DueQuestion {
 }
 
 const DUE_FLOW_RUNS = `SELECT r.id, r.state_start_time AS due_at, r.labels FROM flow_run r
-  WHERE ${isWaiting("r.")} AND r.tenant_id = ?1 AND r.labels = ?2 AND r.state_start_time <= ?3
+  WHERE ${isWaiting("r.")} AND r.tenant_id = ?1 AND r.engine = ?6 AND r.labels = ?2 AND r.state_start_time <= ?3
     AND (?4 IS NULL OR (SELECT f.flow_group_id FROM flow f WHERE f.id = r.flow_id) = ?4)
   ORDER BY r.state_start_time LIMIT ?5 + 0`;
 
@@ -54,12 +56,12 @@ const DUE_FLOW_RUNS = `SELECT r.id, r.state_start_time AS due_at, r.labels FROM 
  * plan it anew at each call: 95 µs in place of 15.
  */
 export function dueFlowRuns(reads: Reads, question: DueQuestion): Promise<DueRow[]> {
-  const { tenantId, labels, before, flowGroupId, limit } = question;
-  return reads.all(DUE_FLOW_RUNS, tenantId, labels, before, flowGroupId, limit);
+  const { tenantId, engine, labels, before, flowGroupId, limit } = question;
+  return reads.all(DUE_FLOW_RUNS, tenantId, labels, before, flowGroupId, limit, engine);
 }
 
 const NEXT_DUE = `SELECT r.state_start_time AS due_at FROM flow_run r
-  WHERE ${isWaiting("r.")} AND r.tenant_id = ?1 AND r.labels = ?2 AND r.state_start_time > ?3
+  WHERE ${isWaiting("r.")} AND r.tenant_id = ?1 AND r.engine = ?5 AND r.labels = ?2 AND r.state_start_time > ?3
     AND (?4 IS NULL OR (SELECT f.flow_group_id FROM flow f WHERE f.id = r.flow_id) = ?4)
   ORDER BY r.state_start_time LIMIT 1`;
 
@@ -68,26 +70,27 @@ export async function nextDueAt(
   reads: Reads,
   question: Omit<DueQuestion, "limit" | "before"> & { after: string },
 ): Promise<string | null> {
-  const { tenantId, labels, after, flowGroupId } = question;
-  const [row] = await reads.all<{ due_at: string }>(NEXT_DUE, tenantId, labels, after, flowGroupId);
+  const { tenantId, engine, labels, after, flowGroupId } = question;
+  const [row] = await reads.all<{ due_at: string }>(NEXT_DUE, tenantId, labels, after, flowGroupId, engine);
   return row?.due_at ?? null;
 }
 
 const DUE_RUNNING_FLOW_RUNS = `SELECT r.id, min(t.state_start_time) AS due_at, r.labels, f.flow_group_id
   FROM task_run t CROSS JOIN flow_run r ON r.id = t.flow_run_id JOIN flow f ON f.id = r.flow_id
-  WHERE ${isWaiting("t.")} AND t.state_start_time <= ?2 AND r.tenant_id = ?1 AND r.state = 'Running' AND r.lease_agent_id IS NULL
+  WHERE ${isWaiting("t.")} AND t.state_start_time <= ?2 AND r.tenant_id = ?1 AND r.engine = ?3 AND r.state = 'Running' AND r.lease_agent_id IS NULL
   GROUP BY r.id ORDER BY due_at`;
 
 /** Running flow runs that nobody holds and that have a task run due again, for instance after a long wait before a retry. */
 export function dueRunningFlowRuns(
   reads: Reads,
   tenantId: string,
+  engine: Engine,
   before: string,
 ): Promise<(DueRow & { flow_group_id: string })[]> {
-  return reads.all(DUE_RUNNING_FLOW_RUNS, tenantId, before);
+  return reads.all(DUE_RUNNING_FLOW_RUNS, tenantId, before, engine);
 }
 
-/** What becomes due within a span: whom to wake. */
+/** What becomes due within a span: which of our own agents to wake. Prefect's ask, and cannot be woken. */
 export function dueBetween(
   reads: Reads,
   after: string,
@@ -95,11 +98,12 @@ export function dueBetween(
 ): Promise<{ tenant_id: string; labels: string; flow_group_id: string }[]> {
   return reads.all(
     `SELECT r.tenant_id, r.labels, f.flow_group_id FROM flow_run r JOIN flow f ON f.id = r.flow_id
-     WHERE ${isWaiting("r.")} AND r.state_start_time > ?1 AND r.state_start_time <= ?2
+     WHERE ${isWaiting("r.")} AND r.engine = 'millrace' AND r.state_start_time > ?1 AND r.state_start_time <= ?2
      UNION
      SELECT r.tenant_id, r.labels, f.flow_group_id
      FROM task_run t CROSS JOIN flow_run r ON r.id = t.flow_run_id JOIN flow f ON f.id = r.flow_id
-     WHERE ${isWaiting("t.")} AND t.state_start_time > ?1 AND t.state_start_time <= ?2 AND r.state = 'Running' AND r.lease_agent_id IS NULL`,
+     WHERE ${isWaiting("t.")} AND t.state_start_time > ?1 AND t.state_start_time <= ?2
+       AND r.engine = 'millrace' AND r.state = 'Running' AND r.lease_agent_id IS NULL`,
     after,
     until,
   );
@@ -138,10 +142,10 @@ export async function cancellingOf(reads: Reads, agentId: string): Promise<strin
 export async function earliestDue(reads: Reads, after: string): Promise<string | null> {
   const [row] = await reads.all<{ due_at: string | null }>(
     `SELECT min(due_at) AS due_at FROM (
-       SELECT min(state_start_time) AS due_at FROM flow_run WHERE ${isWaiting()} AND state_start_time > ?1
+       SELECT min(state_start_time) AS due_at FROM flow_run WHERE ${isWaiting()} AND engine = 'millrace' AND state_start_time > ?1
        UNION ALL
        SELECT * FROM (SELECT t.state_start_time FROM task_run t CROSS JOIN flow_run r ON r.id = t.flow_run_id
-         WHERE ${isWaiting("t.")} AND t.state_start_time > ?1 AND r.state = 'Running' AND r.lease_agent_id IS NULL
+         WHERE ${isWaiting("t.")} AND t.state_start_time > ?1 AND r.engine = 'millrace' AND r.state = 'Running' AND r.lease_agent_id IS NULL
          ORDER BY t.state_start_time LIMIT 1))`,
     after,
   );

@@ -1,7 +1,7 @@
 import type { Selectable } from "kysely";
 import type { Reads, Transaction } from "../database.js";
 import { insertSql, valuesOf } from "../sql.js";
-import type { EdgeTable, FlowGroupTable, FlowTable, TaskTable } from "../tables.js";
+import type { EdgeTable, Engine, FlowGroupTable, FlowTable, TaskTable } from "../tables.js";
 
 export type FlowRow = Omit<Selectable<FlowTable>, "scheduled_at" | "schedule_error">;
 export type FlowGroupRow = Selectable<FlowGroupTable>;
@@ -127,6 +127,7 @@ export function insertEdges(transaction: Transaction, rows: readonly EdgeRow[]):
 export interface FlowToRun {
   id: string;
   flow_group_id: string;
+  engine: Engine;
   name: string;
   archived: number;
   parameters: string;
@@ -137,7 +138,7 @@ export interface FlowToRun {
   group_default_parameters: string;
 }
 
-const FLOW_TO_RUN = `SELECT f.id, f.flow_group_id, f.name, f.archived, f.parameters, f.run_config, f.environment, g.labels AS group_labels,
+const FLOW_TO_RUN = `SELECT f.id, f.flow_group_id, f.engine, f.name, f.archived, f.parameters, f.run_config, f.environment, g.labels AS group_labels,
   g.run_config AS group_run_config, g.default_parameters AS group_default_parameters
   FROM flow f JOIN flow_group g ON g.id = f.flow_group_id WHERE f.tenant_id = ?1`;
 
@@ -185,11 +186,4 @@ export async function findTask(
 export async function flowGroupIdOf(reads: Reads, flowId: string): Promise<string | undefined> {
   const [row] = await reads.all<{ flow_group_id: string }>("SELECT flow_group_id FROM flow WHERE id = ?1", flowId);
   return row?.flow_group_id;
-}
-
-/** A flow's version as it was registered, as JSON text. */
-export async function serializedFlowOf(reads: Reads, flowId: string): Promise<string | null | undefined> {
-  const sql = "SELECT serialized_flow FROM flow WHERE id = ?1";
-  const [row] = await reads.all<{ serialized_flow: string | null }>(sql, flowId);
-  return row?.serialized_flow;
 }

@@ -120,6 +120,7 @@ const described: readonly OfTable[] = [
       project_id: uuid,
       flow_group_id: uuid,
       version_group_id: text,
+      engine: text,
       name: text,
       version: int,
       archived: bool,

@@ -41,13 +41,17 @@ export async function registerAgent(input: RegisterAgentInput, context: RequestC
   });
 }
 
-/** Prefect's queue: it shows what is due and gives nothing away. */
+/**
+ * Prefect's queue: it shows what is due and gives nothing away. Prefect's agents, which say their version, are shown the
+ * flows that they can load, and not ours; whoever else asks is shown both.
+ */
 export async function getRunsInQueue(input: GetRunsInQueueInput, context: RequestContext): Promise<RunsInQueuePayload> {
-  const { parts, caller, agentId } = context;
+  const { parts, caller, agentId, coreVersion } = context;
   const now = toInstant(parts.clock.now());
   if (agentId !== null) parts.presence.agentSeen(caller.tenantId, agentId, now);
   const { ids } = await readQueue(parts.database, {
     tenantId: caller.tenantId,
+    engine: coreVersion === null ? null : "prefect",
     labels: normalizeLabels(input.labels ?? []),
     flowGroupId: null,
     before: input.before ?? now,

@@ -44,6 +44,8 @@ function claimOnce(
   const now = parts.clock.now();
   const question: QueueQuestion = {
     tenantId: caller.tenantId,
+    // Of Prefect's flows our agents can read nothing, whatever their labels.
+    engine: "millrace",
     labels: normalizeLabels(input.labels),
     flowGroupId: input.flow_group_id ?? null,
     before: toInstant(now),

@@ -17,7 +17,13 @@ import {
 import { findProject } from "../../db/queries/projects.js";
 import type { RequestContext } from "../parts.js";
 import { checkSchemas } from "../registration/parameter-checks.js";
-import { readSerializedFlow, type SerializedFlow, toEdgeRows, toTaskRows } from "../registration/serialized-flow.js";
+import {
+  engineOf,
+  readSerializedFlow,
+  type SerializedFlow,
+  toEdgeRows,
+  toTaskRows,
+} from "../registration/serialized-flow.js";
 import { moveFlowRun, orThrow } from "../states/apply-state.js";
 import { type Ledger, readFlowRuns, withLedger } from "../states/ledger.js";
 
@@ -115,6 +121,7 @@ async function insertVersion(
     project_id: projectId,
     flow_group_id: group.id,
     version_group_id: group.name,
+    engine: engineOf(flow.raw),
     name: flow.name,
     version,
     archived: 0,

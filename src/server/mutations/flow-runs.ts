@@ -21,7 +21,7 @@ export function createFlowRun(input: CreateFlowRunInput, { parts, caller }: Requ
         hint: "A newer version was deployed; ask for a run of that one.",
       });
     }
-    const parameters = await parts.parameters.resolve(ledger.transaction, flow, input.parameters);
+    const parameters = parts.parameters.resolve(flow, input.parameters);
     const run = await addNewFlowRun(ledger, flow, input, parameters);
     return { id: run.id };
   });

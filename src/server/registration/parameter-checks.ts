@@ -1,8 +1,7 @@
 import { MillraceError } from "../../core/errors.js";
 import type { ParameterIssue } from "../../core/parameter-errors.js";
 import { parametersInvalid, parametersMissing, parametersUnknown } from "../../core/parameter-errors.js";
-import type { Reads } from "../../db/database.js";
-import { type FlowToRun, serializedFlowOf } from "../../db/queries/flows.js";
+import type { FlowToRun } from "../../db/queries/flows.js";
 import type { ServerLogLine } from "../parts.js";
 import { type CheckValue, compileSchema } from "./parameter-schema.js";
 import type { SerializedParameter } from "./serialized-flow.js";
@@ -29,12 +28,12 @@ export class ParameterChecks {
 
   /**
    * A new run's parameters: the flow's defaults, the group's over them, and over both what was given (protocol notes,
-   * section 2.6), where a default of 0, false or "" is one too.
+   * section 2.6). Prefect's own default of 0, false, "", [] or {} is left out, as its server does: its runner fills it in.
    * @throws INPUT_INVALID, PARAMETER_MISSING, PARAMETER_UNKNOWN, PARAMETER_INVALID
    */
-  async resolve(reads: Reads, flow: FlowToRun, given: unknown): Promise<Record<string, unknown>> {
+  resolve(flow: FlowToRun, given: unknown): Record<string, unknown> {
     const supplied = asObject(given);
-    const known = this.#flows.get(flow.id) ?? (await this.#read(reads, flow));
+    const known = this.#flows.get(flow.id) ?? this.#read(flow);
     this.#remember(flow.id, known);
     const { declared, isOurs } = known;
     const names = declared.map((each) => each.name);
@@ -43,7 +42,9 @@ export class ParameterChecks {
     if (unknown.length > 0) throw parametersUnknown(flow.name, unknown, names);
     const ofGroup = Object.entries(JSON.parse(flow.group_default_parameters) as Record<string, unknown>);
     const parameters = Object.fromEntries([
-      ...declared.filter((each) => each.default !== null).map((each) => [each.name, each.default] as const),
+      ...declared
+        .filter(({ default: value }) => (isOurs ? value !== null : isTruthy(value)))
+        .map((each) => [each.name, each.default] as const),
       // A group's defaults outlive the version that they were made for.
       ...ofGroup.filter(([name]) => !isOurs || has(name)),
       ...Object.entries(supplied),
@@ -79,9 +80,8 @@ export class ParameterChecks {
     if (issues.length > 0) throw parametersInvalid(flow.name, issues);
   }
 
-  async #read(reads: Reads, flow: FlowToRun): Promise<FlowParameters> {
+  #read(flow: FlowToRun): FlowParameters {
     const declared = JSON.parse(flow.parameters) as SerializedParameter[];
-    const serialized = JSON.parse((await serializedFlowOf(reads, flow.id)) ?? "null") as { millrace?: unknown } | null;
     const checks = new Map<string, CheckValue>();
     for (const { name, json_schema: schema } of declared) {
       if (schema === undefined || schema === null) continue;
@@ -92,7 +92,7 @@ export class ParameterChecks {
         this.#giveUp(flow, name, error);
       }
     }
-    return { declared, isOurs: serialized?.millrace !== undefined, checks };
+    return { declared, isOurs: flow.engine === "millrace", checks };
   }
 
   /** The engine asks the author's own schema when the run starts. */
@@ -100,6 +100,11 @@ export class ParameterChecks {
     const message = `The check of parameter "${name}" of flow "${flow.name}" (${flow.id}) was given up, and is not made again.`;
     this.#log({ level: "error", message, error });
   }
+}
+
+/** As Python takes it. */
+function isTruthy(value: unknown): boolean {
+  return typeof value === "object" && value !== null ? Object.keys(value).length > 0 : Boolean(value);
 }
 
 /** Before a flow is registered. @throws PARAMETER_SCHEMA_INVALID */

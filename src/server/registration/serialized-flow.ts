@@ -1,6 +1,7 @@
 import { MillraceError } from "../../core/errors.js";
 import { newId } from "../../core/ids.js";
 import type { EdgeRow, TaskRow } from "../../db/queries/flows.js";
+import type { Engine } from "../../db/tables.js";
 
 /** What the Cloud reads of a flow as Prefect serializes it (protocol notes, section 1.6). Unknown keys stay in `raw`. */
 export interface SerializedFlow {
@@ -17,6 +18,11 @@ export interface SerializedFlow {
   schedule: Record<string, unknown> | null;
   coreVersion: string | null;
   raw: Record<string, unknown>;
+}
+
+/** Whose agents can run it: only our own clients register a part `millrace`. */
+export function engineOf(raw: Readonly<Record<string, unknown>>): Engine {
+  return raw.millrace === undefined || raw.millrace === null ? "prefect" : "millrace";
 }
 
 export interface SerializedParameter {

@@ -72,8 +72,10 @@ export async function moveFlowRun(ledger: Ledger, run: FlowRunRow, move: Move): 
   return null;
 }
 
-/** Agents are to be told when the run is due. */
+/** Agents of ours are to be told when the run is due. */
 export async function noteDue(ledger: Ledger, run: FlowRunRow, dueAt: string): Promise<void> {
+  // Prefect's agents ask, and cannot be woken.
+  if (run.engine === "prefect") return;
   const flowGroupId = await flowGroupIdOf(ledger.transaction, run.flow_id);
   if (flowGroupId === undefined) return;
   const labels = JSON.parse(run.labels) as string[];

@@ -52,6 +52,7 @@ function newFlowRun(
     updated: ledger.now,
     tenant_id: ledger.tenantId,
     flow_id: flow.id,
+    engine: flow.engine,
     name: asked.flow_run_name || runName(),
     parameters: JSON.stringify(parameters),
     labels: JSON.stringify(resolveLabels(flow, asked)),

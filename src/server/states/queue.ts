@@ -11,12 +11,15 @@ import {
 } from "../../db/queries/claim.js";
 import type { FlowRunRow } from "../../db/queries/flow-runs.js";
 import type { TaskRunRow } from "../../db/queries/task-runs.js";
+import type { Engine } from "../../db/tables.js";
 import { moveFlowRun, noteDue, orThrow, type Refused } from "./apply-state.js";
 import type { Ledger } from "./ledger.js";
 
 /** Who asks the queue, and for what. */
 export interface QueueQuestion {
   tenantId: string;
+  /** The runs that the asker's kind of agent can run; null: of every kind. */
+  engine: Engine | null;
   labels: readonly string[];
   flowGroupId: string | null;
   /** ISO 8601. */
@@ -31,20 +34,24 @@ export interface QueueAnswer {
   nextDueAt: string | null;
 }
 
+const ENGINES: readonly Engine[] = ["millrace", "prefect"];
+
 /** The due runs that an agent with these labels may take. */
 export async function readQueue(reads: Reads, question: QueueQuestion): Promise<QueueAnswer> {
   const { tenantId, flowGroupId, before, limit } = question;
   const takes = (labels: string) => agentTakes(JSON.parse(labels) as string[], question.labels);
   const due: DueRow[] = [];
   const later: string[] = [];
-  for (const labels of await waitingLabelSets(reads, tenantId)) {
-    if (!takes(labels)) continue;
-    due.push(...(await dueFlowRuns(reads, { tenantId, labels, before, flowGroupId, limit: limit + 1 })));
-    const next = await nextDueAt(reads, { tenantId, labels, after: before, flowGroupId });
-    if (next !== null) later.push(next);
-  }
-  for (const row of await dueRunningFlowRuns(reads, tenantId, before)) {
-    if (takes(row.labels) && (flowGroupId === null || flowGroupId === row.flow_group_id)) due.push(row);
+  for (const engine of question.engine === null ? ENGINES : [question.engine]) {
+    for (const labels of await waitingLabelSets(reads, tenantId, engine)) {
+      if (!takes(labels)) continue;
+      due.push(...(await dueFlowRuns(reads, { tenantId, engine, labels, before, flowGroupId, limit: limit + 1 })));
+      const next = await nextDueAt(reads, { tenantId, engine, labels, after: before, flowGroupId });
+      if (next !== null) later.push(next);
+    }
+    for (const row of await dueRunningFlowRuns(reads, tenantId, engine, before)) {
+      if (takes(row.labels) && (flowGroupId === null || flowGroupId === row.flow_group_id)) due.push(row);
+    }
   }
   due.sort((a, b) => (a.due_at < b.due_at ? -1 : a.due_at > b.due_at ? 1 : a.id < b.id ? -1 : 1));
   later.push(...due.slice(limit, limit + 1).map((row) => row.due_at));
