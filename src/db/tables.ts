@@ -255,7 +255,10 @@ export interface CloudHookTable extends Owned {
   /** State names in upper case. */
   states: Json;
   type: string;
+  /** For people: what is secret in it is masked. */
   config: Json;
+  /** The whole configuration and the signing secret, encrypted. */
+  sealed: string;
   active: number;
 }
 /** A state that a hook is to be told of, kept until it was. */
@@ -265,6 +268,8 @@ export interface CloudHookDeliveryTable extends Owned {
   /** The state's. */
   version: number;
   attempts: number;
+  /** How many of its requests were taken; more than one where a hook has several recipients. */
+  sent: number;
   /** Null: delivered, or given up. */
   next_attempt_at: Instant | null;
   delivered_at: Instant | null;

@@ -34,6 +34,9 @@ export interface ServerParts {
 /** Who asks. */
 export interface Caller {
   readonly keyId: string;
+  /** The tenant that the key was made in. */
+  readonly keyTenantId: string;
+  /** The tenant that the request is for: the key's, or another of the user's. */
   readonly tenantId: string;
   readonly userId: string;
   readonly scope: string;
@@ -48,6 +51,8 @@ export interface RequestContext {
   readonly caller: Caller;
   /** The caller's; the read API looks for it here. */
   readonly tenantId: string;
+  /** Whose tenants the root `tenant` lists; null: only the request's. */
+  readonly userId: string | null;
   /** As they were sent, with their keys in the sender's order. */
   readonly variables: Readonly<Record<string, unknown>> | null;
   /** The header `X-PREFECT-AGENT-ID`. */

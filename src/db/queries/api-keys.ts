@@ -2,6 +2,7 @@ import type { Selectable } from "kysely";
 import type { Reads, Transaction } from "../database.js";
 import { listOf } from "../sql.js";
 import type { ApiKeyTable } from "../tables.js";
+import { addMember } from "./tenants.js";
 
 export type ApiKeyRow = Selectable<ApiKeyTable>;
 
@@ -10,8 +11,10 @@ export async function findApiKey(reads: Reads, keyHash: string): Promise<ApiKeyR
   return row;
 }
 
+/** Also makes the key's user a member of the key's tenant. */
 export async function insertApiKey(transaction: Transaction, key: ApiKeyRow): Promise<void> {
   await transaction.query.insertInto("api_key").values(key).execute();
+  await addMember(transaction, key.user_id, key.tenant_id, key.created);
 }
 
 export function touchApiKeys(

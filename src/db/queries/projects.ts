@@ -1,17 +1,8 @@
 import type { Selectable } from "kysely";
 import type { Transaction } from "../database.js";
-import type { ProjectTable, TenantTable } from "../tables.js";
+import type { ProjectTable } from "../tables.js";
 
 export type ProjectRow = Selectable<ProjectTable>;
-export type TenantRow = Selectable<TenantTable>;
-
-export function firstTenant(transaction: Transaction): Promise<TenantRow | undefined> {
-  return transaction.query.selectFrom("tenant").selectAll().orderBy("created").limit(1).executeTakeFirst();
-}
-
-export async function insertTenant(transaction: Transaction, tenant: TenantRow): Promise<void> {
-  await transaction.query.insertInto("tenant").values(tenant).execute();
-}
 
 export function findProject(
   transaction: Transaction,

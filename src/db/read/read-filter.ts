@@ -79,7 +79,10 @@ export function linkOf(relation: RelationInfo, inner: string, alias: string): Sq
 /** Only the caller's rows. `found`: other conditions find the rows, this one only makes sure. */
 export function ownRows(reading: Reading, info: TableInfo, alias: string, found: boolean): Sql {
   const tenant = sql.ref(`${alias}.${info.tenant}`);
-  return sql`${found ? reading.dialect.unindexed(tenant) : tenant} = ${reading.tenantId}`;
+  const own = sql`${found ? reading.dialect.unindexed(tenant) : tenant} = ${reading.tenantId}`;
+  if (info.table !== "tenant" || (reading.userId ?? null) === null) return own;
+  // Of the tenants, all that the user may act for: what is in the others is still read under their own header alone.
+  return sql`(${own} or ${tenant} in (select m.tenant_id from membership as m where m.user_id = ${reading.userId}))`;
 }
 
 /** True when the filter names rows by an id, so that few are left whatever else it says. */

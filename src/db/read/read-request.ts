@@ -105,6 +105,8 @@ export interface Reading {
   db: Kysely<Tables>;
   dialect: ReadDialect;
   tenantId: string;
+  /** Whose tenants may be listed besides; null: nobody's. */
+  userId?: string | null;
   budget: ReadBudget;
 }
 

@@ -100,9 +100,20 @@ function sortKeys(reading: Reading, read: RowsRead): SortKey[] {
     direction,
     nullable: false,
   });
-  const keys = !read.ordered ? [] : asked.length > 0 ? asked : info.order.map(plain("asc"));
+  const keys = !read.ordered
+    ? []
+    : asked.length > 0
+      ? asked
+      : [...ownFirst(reading, info), ...info.order.map(plain("asc"))];
   if (keys.length === 0 && !isLimited(read) && list.distinctOn.length === 0) return [];
   return [...keys, ...info.key.map(plain(keys.at(-1)?.direction.startsWith("desc") ? "desc" : "asc"))];
+}
+
+/** Clients that know no tenant yet take the first of the list: it is the one that they ask for. */
+function ownFirst(reading: Reading, info: TableInfo): SortKey[] {
+  if (info.table !== "tenant") return [];
+  const value = sql`case when ${sql.ref(`${ROW}.id`)} = ${reading.tenantId} then 0 else 1 end`;
+  return [{ value, direction: "asc", nullable: false }];
 }
 
 function compileWhere(reading: Reading, read: RowsRead): Condition {

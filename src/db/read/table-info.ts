@@ -54,5 +54,5 @@ export type OfTable = TableInfo & { readonly table: ReadableTable };
 /** Secrets' values and the server's own books are not for reading. */
 export type ReadableTable = Exclude<
   keyof Tables,
-  "report_stream" | "concurrency_slot" | "slot_request" | "secret" | "cloud_hook_delivery" | "service_mark"
+  "report_stream" | "concurrency_slot" | "slot_request" | "secret" | "cloud_hook_delivery" | "service_mark" | "membership"
 >;

@@ -2,7 +2,7 @@ import { hash, randomBytes } from "node:crypto";
 import { newId } from "../../core/ids.js";
 import type { Database } from "../../db/database.js";
 import { insertApiKey } from "../../db/queries/api-keys.js";
-import { firstTenant, insertTenant } from "../../db/queries/projects.js";
+import { firstTenant, insertTenant } from "../../db/queries/tenants.js";
 
 /** 256 random bits: too many to guess, so that a plain hash is enough to keep them by. */
 const TOKEN_BYTES = 32;

@@ -37,7 +37,7 @@ export function makeGraphqlApi(schema: GraphQLSchema, parts: ServerParts, authen
 
   async function authenticate(headers: IncomingHttpHeaders): Promise<Caller | Refusal> {
     try {
-      return await authenticator.authenticate(headers.authorization);
+      return await authenticator.authenticate(headers);
     } catch (error) {
       return { status: 200, errors: [wireError(error)] };
     }
@@ -166,7 +166,8 @@ function withWireErrors<Result extends Pick<ExecutionResult, "errors">>(
 function contextOf(request: RequestHead, parts: ServerParts, caller: Caller): Omit<RequestContext, "variables"> {
   const agentId = headerOf(request, "x-prefect-agent-id") ?? null;
   const coreVersion = headerOf(request, "x-prefect-core-version") ?? null;
-  return { parts, caller, tenantId: caller.tenantId, agentId, coreVersion };
+  const userId = caller.scope === "USER" ? caller.userId : null;
+  return { parts, caller, tenantId: caller.tenantId, userId, agentId, coreVersion };
 }
 
 function headerOf(request: RequestHead, name: string): string | undefined {

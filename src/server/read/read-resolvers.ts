@@ -13,6 +13,8 @@ import { readAggregateSelection, readListArguments, readSelection, type Selectio
 export interface ReadContext {
   /** The caller's tenant: no row of another is ever read. */
   readonly tenantId: string;
+  /** Whose tenants the root `tenant` lists besides that one; null: nobody's. */
+  readonly userId?: string | null;
   /** The request's variables as they were sent; needed for an `order_by` variable of several keys. */
   readonly variables?: Readonly<Record<string, unknown>> | null | undefined;
 }
@@ -31,10 +33,10 @@ export function makeRootResolvers(database: Pick<Database, "read" | "kind">, lim
       cost = new OperationCost(limits);
       costs.set(info.variableValues, cost);
     }
-    const { tenantId, variables } = context;
+    const { tenantId, userId = null, variables } = context;
     return {
       selection: { operation: info, sentVariables: variables === null ? {} : variables, cost },
-      reading: { db: database.read, dialect: readDialects[database.kind], tenantId, budget: cost.budget },
+      reading: { db: database.read, dialect: readDialects[database.kind], tenantId, userId, budget: cost.budget },
     };
   }
 
@@ -43,7 +45,7 @@ export function makeRootResolvers(database: Pick<Database, "read" | "kind">, lim
       return async (_root, _args, context, info) => {
         const { selection, reading } = open(context, info);
         const list = readListArguments(selection, info.parentType, info.fieldNodes[0]!);
-        // Of the tenants, everyone sees one.
+        // Of the tenants, most see one.
         const above = selection.cost.add(null, table.key.includes(table.tenant) ? "one" : list);
         const rows = readSelection(selection, table, info.fieldNodes, above, 1);
         return readList(reading, table, list, rows);
