@@ -2,7 +2,7 @@ import { MillraceError } from "../core/errors.js";
 import type { FlowSpec } from "../core/flow-spec.js";
 import { isJson } from "../core/json.js";
 import { isTimeZone, parseDateTime } from "../core/schedule/date-time.js";
-import type { Schedule, ScheduleClock } from "../core/schedule/schedule.js";
+import { refuseMissed, type Schedule, type ScheduleClock } from "../core/schedule/schedule.js";
 import { adjustmentNames, checkRule } from "../core/schedule/schedule-rules.js";
 import { cronTimes, readCron } from "./cron-clock.js";
 import { intervalTimes } from "./interval-clock.js";
@@ -40,6 +40,8 @@ export function checkSchedule(schedule: Schedule): void {
     throw invalid(
       `The rule \`${wrong.name}\` stands among the ${rules.includes(wrong) ? "filters" : "adjustments"} of a schedule, and is none.`,
     );
+  const missed = refuseMissed(schedule);
+  if (missed) throw invalid(`A schedule's ${missed}.`);
   for (const clock of clocks) checkClock(clock);
 }
 

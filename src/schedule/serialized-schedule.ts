@@ -1,5 +1,5 @@
 import { parseDateTime } from "../core/schedule/date-time.js";
-import type { Schedule, ScheduleClock } from "../core/schedule/schedule.js";
+import type { MissedRuns, Schedule, ScheduleClock } from "../core/schedule/schedule.js";
 import { DEFAULT_START } from "./interval-clock.js";
 import { fromRecurrence, type SerializedRecurrence, toRecurrence } from "./serialized-rrule.js";
 import { fromSerializedRule, type SerializedRule, toSerializedRule } from "./serialized-rule.js";
@@ -14,6 +14,8 @@ export interface SerializedSchedule {
   not_filters: SerializedRule[];
   adjustments: SerializedRule[];
   __version__: string;
+  /** What Prefect has no word for; its clients leave it out as they read. */
+  millrace?: { on_missed: MissedRuns; max_missed?: number };
 }
 
 /** What the clock of a zone shows, and the zone. */
@@ -47,7 +49,22 @@ export function toSerializedSchedule(schedule: Schedule): SerializedSchedule {
     not_filters: (schedule.notFilters ?? []).map(toSerializedRule),
     adjustments: (schedule.adjustments ?? []).map(toSerializedRule),
     __version__: SERIALIZATION_VERSION,
+    ...toMissed(schedule),
   };
+}
+
+function toMissed({ onMissed, maxMissed }: Schedule): Pick<SerializedSchedule, "millrace"> {
+  if (onMissed === undefined) return {};
+  return { millrace: { on_missed: onMissed, ...(maxMissed === undefined ? {} : { max_missed: maxMissed }) } };
+}
+
+function fromMissed(own: unknown): Pick<Schedule, "onMissed" | "maxMissed"> {
+  if (own === undefined || own === null) return {};
+  const { on_missed: onMissed, max_missed: maxMissed } = recordOf(
+    own,
+    "millrace",
+  ) as SerializedSchedule["millrace"] & {};
+  return { ...(onMissed ? { onMissed } : {}), ...(maxMissed ? { maxMissed } : {}) };
 }
 
 /**
@@ -63,7 +80,8 @@ export function fromSerializedSchedule(value: unknown): Schedule {
     notFilters: listOf(serialized.not_filters, "not_filters").map(fromSerializedRule),
     adjustments: listOf(serialized.adjustments, "adjustments").map(fromSerializedRule),
   };
-  return { clocks, ...Object.fromEntries(Object.entries(rules).filter(([, list]) => list.length > 0)) };
+  const given = Object.fromEntries(Object.entries(rules).filter(([, list]) => list.length > 0));
+  return { clocks, ...given, ...fromMissed(serialized.millrace) };
 }
 
 function toClock(clock: ScheduleClock): SerializedClock {

@@ -71,6 +71,31 @@ export interface Schedule {
   readonly notFilters?: readonly ScheduleRule[];
   /** Applied in order. */
   readonly adjustments?: readonly ScheduleRule[];
+  /** What a Cloud does about start times that passed while it was not running. Default `"skip"`. */
+  readonly onMissed?: MissedRuns;
+  /** Of `onMissed: "all"`: the most runs that are made up for, the newest ones. Default {@link DEFAULT_MAX_MISSED}. */
+  readonly maxMissed?: number;
+}
+
+/**
+ * `skip`: they are not run. `latest`: there is one run, for the newest of them. `all`: each is run, up to `maxMissed`.
+ */
+export type MissedRuns = (typeof missedRuns)[number];
+export const missedRuns = ["skip", "latest", "all"] as const;
+
+/** More than a day of hourly runs, three days of half-hourly ones: enough to catch up, and no flood. */
+export const DEFAULT_MAX_MISSED = 100;
+export const MOST_MAX_MISSED = 1_000;
+
+/** Why `onMissed` and `maxMissed` cannot be used; null: they can. */
+export function refuseMissed({ onMissed, maxMissed }: Pick<Schedule, "onMissed" | "maxMissed">): string | null {
+  if (onMissed !== undefined && !missedRuns.includes(onMissed)) {
+    return `\`onMissed\` must be ${missedRuns.map((each) => `"${each}"`).join(", ")}, and is ${JSON.stringify(onMissed)}`;
+  }
+  if (maxMissed === undefined) return null;
+  if (onMissed !== "all") return '`maxMissed` is for `onMissed: "all"`';
+  if (Number.isInteger(maxMissed) && maxMissed >= 1 && maxMissed <= MOST_MAX_MISSED) return null;
+  return `\`maxMissed\` must be a whole number from 1 to ${MOST_MAX_MISSED}, and is ${JSON.stringify(maxMissed)}`;
 }
 
 /** A schedule in a few words, for tables. */

@@ -1,10 +1,21 @@
 import { MillraceError } from "../errors.js";
 import { isJson } from "../json.js";
 import { isTimeZone, parseDateTime, parseSpan } from "./date-time.js";
-import type { Schedule, ScheduleClock, ScheduleRule } from "./schedule.js";
+import { type MissedRuns, refuseMissed, type Schedule, type ScheduleClock, type ScheduleRule } from "./schedule.js";
+
+/** What a Cloud does about start times that passed while it was not running. */
+interface MissedOptions {
+  /**
+   * `"skip"`: they are not run. `"latest"`: one run is made up for, the newest. `"all"`: each is, up to `maxMissed`.
+   * A start time is missed when the Cloud did not run then, nor in the five minutes after it. Default `"skip"`.
+   */
+  onMissed?: MissedRuns;
+  /** Of `onMissed: "all"`: the most runs that are made up for, the newest ones; 1 to 1,000. Default 100. */
+  maxMissed?: number;
+}
 
 /** What the runs of a clock get, and the zone its dates are in. */
-interface RunFacts {
+interface RunFacts extends MissedOptions {
   /** An IANA name such as `Europe/Berlin`. Default UTC. */
   timeZone?: string;
   /** Values for parameters of the runs that this clock makes; plain JSON. */
@@ -34,7 +45,7 @@ export interface CronOptions extends ClockOptions {
 }
 
 /** What {@link schedules.combine} puts together. */
-export interface CombineOptions {
+export interface CombineOptions extends MissedOptions {
   clocks: readonly Schedule[];
   /** All of them must hold. */
   filters?: readonly ScheduleRule[];
@@ -67,7 +78,7 @@ export const schedules = {
         hint: 'Write every: "15m", or everyMs: 900_000.',
       });
     }
-    return one({ kind: "interval", intervalMs, ...clockFacts("schedules.interval", options) });
+    return one("schedules.interval", options, { kind: "interval", intervalMs });
   },
 
   /** When the local clock shows one of the times of a crontab: five fields, six with seconds first, or `@daily` and the like. */
@@ -79,19 +90,14 @@ export const schedules = {
       });
     }
     const dayOr = options.dayOr === undefined ? {} : { dayOr: options.dayOr };
-    return one({
-      kind: "cron",
-      cron: fields.join(" "),
-      ...dayOr,
-      ...clockFacts("schedules.cron", options),
-    });
+    return one("schedules.cron", options, { kind: "cron", cron: fields.join(" "), ...dayOr });
   },
 
   /** At these dates. */
   dates: (dates: readonly (Date | string)[], options: RunFacts = {}): Schedule => {
     if (!Array.isArray(dates) || dates.length === 0) throw invalid("`schedules.dates` takes a list of dates.");
     const texts = dates.map((date) => dateText("schedules.dates", "dates", date));
-    return one({ kind: "dates", dates: texts, ...clockFacts("schedules.dates", options) });
+    return one("schedules.dates", options, { kind: "dates", dates: texts });
   },
 
   /**
@@ -101,27 +107,46 @@ export const schedules = {
   rrule: (rrule: string, options: ClockOptions = {}): Schedule => {
     if (typeof rrule !== "string" || !/(^|[\s;:])FREQ=/i.test(rrule))
       throw invalid(`\`schedules.rrule\` takes a rule with FREQ, and was given ${JSON.stringify(rrule)}.`);
-    return one({ kind: "rrule", rrule, ...clockFacts("schedules.rrule", options) });
+    return one("schedules.rrule", options, { kind: "rrule", rrule });
   },
 
   /** The start times of several schedules in one order, those that pass the filters, moved by the adjustments. */
   combine: (options: CombineOptions): Schedule => {
-    const { clocks, ...rules } = options;
+    const { clocks, onMissed, maxMissed, ...rules } = options;
     if (!Array.isArray(clocks) || clocks.length === 0)
       throw invalid("`schedules.combine` takes a list of schedules as `clocks`.");
-    const ruled = clocks.find(({ clocks: _, ...own }: Schedule) => Object.values(own).some((each) => each?.length));
+    const missed = clocks.find((each: Schedule) => each.onMissed !== undefined);
+    if (missed) {
+      throw invalid("`schedules.combine` was given a schedule that has `onMissed` of its own.", {
+        hint: "Give it to the outermost combine(); it holds for all its clocks.",
+      });
+    }
+    const ruled = clocks.find(({ filters, orFilters, notFilters, adjustments }: Schedule) =>
+      [filters, orFilters, notFilters, adjustments].some((rules) => rules?.length),
+    );
     if (ruled) {
       throw invalid("`schedules.combine` was given a schedule that has filters or adjustments of its own.", {
         hint: "Give the filters to the outermost combine(); they hold for all its clocks.",
       });
     }
     const given = Object.entries(rules).filter(([, list]) => list !== undefined && list.length > 0);
-    return Object.freeze({ clocks: clocks.flatMap((each: Schedule) => each.clocks), ...Object.fromEntries(given) });
+    return Object.freeze({
+      clocks: clocks.flatMap((each: Schedule) => each.clocks),
+      ...Object.fromEntries(given),
+      ...missedFacts("schedules.combine", options),
+    });
   },
 } as const;
 
-function one(clock: ScheduleClock): Schedule {
-  return Object.freeze({ clocks: Object.freeze([Object.freeze(clock)]) });
+function one(whose: string, options: ClockOptions, kind: Record<string, unknown>): Schedule {
+  const clock = { ...kind, ...clockFacts(whose, options) } as unknown as ScheduleClock;
+  return Object.freeze({ clocks: Object.freeze([Object.freeze(clock)]), ...missedFacts(whose, options) });
+}
+
+function missedFacts(whose: string, { onMissed, maxMissed }: MissedOptions): MissedOptions {
+  const refused = refuseMissed({ onMissed, maxMissed } as MissedOptions);
+  if (refused) throw invalid(`\`${whose}\`: ${refused}.`);
+  return { ...(onMissed === undefined ? {} : { onMissed }), ...(maxMissed === undefined ? {} : { maxMissed }) };
 }
 
 function clockFacts(whose: string, options: ClockOptions): Record<string, unknown> {
