@@ -4,7 +4,7 @@ import type { Database } from "../../src/db/database.js";
 import { openDatabase } from "../../src/db/open-database.js";
 import type { ReadableTable } from "../../src/db/read/describe-tables.js";
 import type { Tables } from "../../src/db/tables.js";
-import { makeSchema, schemaText } from "../../src/server/api/schema.js";
+import { schemaText } from "../../src/server/api/schema.js";
 import type { ReadLimits } from "../../src/server/read/read-limits.js";
 import { addReadApi } from "../../src/server/read/read-schema.js";
 
@@ -174,7 +174,18 @@ export function tenantRows(tenant: number): Pick<Required<Rows>, ReadableTable> 
     states: '["FAILED"]',
     type: "WEBHOOK",
     config: '{"url":"http://127.0.0.1/"}',
+    sealed: "sealed",
     active: n,
+  }));
+  const cloud_hook_delivery = [0, 1].map((n) => ({
+    ...own(19, n),
+    cloud_hook_id: cloud_hook[0]!.id,
+    flow_run_id: flow_run[n]!.id,
+    version: n + 1,
+    attempts: n,
+    next_attempt_at: n === 0 ? at(40) : null,
+    delivered_at: n === 0 ? null : at(41),
+    last_error: n === 0 ? "HTTP 503" : null,
   }));
   const key_value = [0, 1, 2].map((n) => ({ ...own(16, n), key: `key-${n}`, value: `{"n":${n}}` }));
   const task_tag_limit = [0, 1].map((n) => ({ ...own(17, n), tag: `tag-${n}`, slots: n + 1 }));
@@ -197,6 +208,7 @@ export function tenantRows(tenant: number): Pick<Required<Rows>, ReadableTable> 
     task_run_artifact,
     message,
     cloud_hook,
+    cloud_hook_delivery,
     key_value,
     task_tag_limit,
     flow_concurrency_limit,
@@ -214,12 +226,12 @@ export interface ReadWorld {
 }
 
 /**
- * A real SQLite file with these rows, or two tenants of the small Cloud, and over it the server's own schema; with limits, the
- * read API alone.
+ * A real SQLite file with these rows, or two tenants of the small Cloud, and over it the read
+ * API, which needs nothing of the rest of the server.
  */
 export async function openReadWorld(
   folder: string,
-  limits: Partial<ReadLimits> | null = null,
+  limits: Partial<ReadLimits> = {},
   worlds: readonly Rows[] = [tenantRows(1), tenantRows(2)],
 ): Promise<ReadWorld> {
   const database = openDatabase(join(folder, "millrace.db"));
@@ -244,7 +256,7 @@ export async function openReadWorld(
     transformResult: async ({ result }) => result,
   });
   const counted = { kind: database.kind, read };
-  const schema = limits ? addReadApi(buildSchema(schemaText), { database: counted, limits }) : makeSchema(counted);
+  const schema = addReadApi(buildSchema(schemaText), { database: counted, limits });
   return {
     database,
     schema,

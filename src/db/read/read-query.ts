@@ -206,7 +206,11 @@ async function aggregateRows(
   await takeTurn(reading, read.info);
   const select = new Map([...read.select, ...columnsToAggregate(read.info, values)]);
   if (select.size === 0) select.set(LINK, sql`0`);
-  const rows = compileRows(reading, { ...read, select, most: null, ordered: false });
+  // Which rows of a list are on the page is a matter of its order; how many there are is not.
+  const { offset, distinctOn } = read.list;
+  const isPart = read.limit !== null || offset > 0 || distinctOn.length > 0;
+  const ordered = isPart && values.some(({ columns }) => columns.length > 0);
+  const rows = compileRows(reading, { ...read, select, most: null, ordered });
   if (rows === null) return new Map();
   const compiled = compileAggregates(rows, values, read.parents !== null);
   const found = (await compiled.execute(reading.db)).rows as StoredRow[];
