@@ -3,6 +3,7 @@ import { resolveCloud } from "./client/config.js";
 import type { FlowDefinition } from "./core/flow-definition.js";
 import type { StorageOptions } from "./core/options/flow-storage.js";
 import { deployFlow } from "./deploy/deploy.js";
+import { loadSigningKey } from "./storage/key-files.js";
 
 /** Options of `flow.deploy()`; all of them optional. */
 export interface DeployOptions {
@@ -12,6 +13,11 @@ export interface DeployOptions {
   labels?: readonly string[];
   /** Where the saved flow is kept. Default: the flow's own `storage`, and `new Local()` when it has none. */
   storage?: StorageOptions;
+  /**
+   * Signs the saved flow, for agents that take signed flows only: the path of an Ed25519 private key (PEM), or the PEM
+   * itself. Default: it is not signed. `millrace create signing-key` makes a pair.
+   */
+  sign?: string;
   /** Told how far the saved flow has gone to its storage, and come back for the load check, in bytes. */
   onTransfer?: (sentBytes: number, totalBytes: number) => void;
   /** The Cloud's address and token. Default: `MILLRACE_API_URL` and `MILLRACE_API_TOKEN`, or what `millrace auth login` kept. */
@@ -50,6 +56,7 @@ export async function deployHere(flow: FlowDefinition, project: string, options:
       createProject: options.createProject ?? false,
       labels: options.labels ?? [],
       ...(options.storage === undefined ? {} : { storage: options.storage }),
+      ...(options.sign === undefined ? {} : { signingKey: await loadSigningKey(options.sign) }),
       ...(options.onTransfer === undefined ? {} : { onTransfer: options.onTransfer }),
     });
     const { flowId, flowGroupId, version, created, labels, url, hash } = deployment;

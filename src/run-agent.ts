@@ -10,6 +10,7 @@ import { taskIdsChanged } from "./core/spec-diff.js";
 import { compareWithDeployed } from "./deploy/compare.js";
 import { deployFlow } from "./deploy/deploy.js";
 import type { CloudAddress } from "./deploy-flow.js";
+import { loadSigningKey } from "./storage/key-files.js";
 import { chosenBefore } from "./storage/open.js";
 
 /** Options of `flow.runAgent()`; all of them optional. */
@@ -22,10 +23,17 @@ export interface RunAgentOptions {
   once?: boolean;
   /** When this code is not what was deployed: deploy it, with the labels and in the storage that it had, in place of refusing. Default false. */
   redeploy?: boolean;
+  /** Signs what `redeploy` deploys: as `sign` of `deploy()`. */
+  sign?: string;
   /** The project, where flows of this name are deployed in several. Default: the newest of them. */
   project?: string;
   /** Environment variables that flow code may see besides a short list of harmless ones: names, or names and values. */
   env?: readonly string[] | Readonly<Record<string, string>>;
+  /**
+   * Run the flow only when it was deployed signed by one of these keys: paths of public keys (PEM), or the PEM itself.
+   * Default: signed or not.
+   */
+  requireSignedBy?: readonly string[];
   cloud?: CloudAddress;
   /** Stops the agent as SIGTERM does: no new runs, those under way are waited for. */
   signal?: AbortSignal;
@@ -66,6 +74,7 @@ async function deployedAsHeld(flow: FlowDefinition, cloud: Cloud, options: RunAg
       cloud,
       labels: furtherLabels(flow, registered),
       ...(storage === undefined ? {} : { storage }),
+      ...(options.sign === undefined ? {} : { signingKey: await loadSigningKey(options.sign) }),
     });
     return (await cloud.latestFlow(registered.projectName, flow.name)) ?? registered;
   }
@@ -115,6 +124,7 @@ async function runUntilStopped(
     once: options.once ?? false,
     ...(options.threads === undefined ? {} : { threads: options.threads }),
     ...(options.env === undefined ? {} : { env: options.env }),
+    ...(options.requireSignedBy === undefined ? {} : { requireSignedBy: options.requireSignedBy }),
     log: say,
   });
   const drainMs = options.drainMs ?? DEFAULT_DRAIN_MS;

@@ -1,4 +1,5 @@
 import type { Cloud, RegisteredFlow } from "../client/cloud.js";
+import { checkSignature, type TrustedKeys } from "../codec/signature.js";
 import { MillraceError } from "../core/errors.js";
 import { fetchSavedFlow } from "../storage/open.js";
 
@@ -14,13 +15,16 @@ export interface FlowAtHand {
 /** The flows that the agent has run lately, least lately first. */
 export class FlowCache {
   readonly #cloud: Pick<Cloud, "flow" | "url">;
+  readonly #trusted: TrustedKeys | undefined;
   readonly #flows = new Map<string, Promise<FlowAtHand>>();
 
-  constructor(cloud: Pick<Cloud, "flow" | "url">) {
+  /** @param trusted Take flows that are signed by one of these keys, and no other. Absent: any flow. */
+  constructor(cloud: Pick<Cloud, "flow" | "url">, trusted?: TrustedKeys) {
     this.#cloud = cloud;
+    this.#trusted = trusted;
   }
 
-  /** @throws FLOW_NOT_FOUND, SAVED_FLOW_NOT_FOUND, STORAGE_FAILED and what the Cloud throws; a failure is not kept */
+  /** @throws FLOW_NOT_FOUND, FLOW_NOT_SIGNED, FLOW_SIGNATURE_INVALID, SAVED_FLOW_NOT_FOUND, STORAGE_FAILED and what the Cloud throws; a failure is not kept */
   get(flowId: string): Promise<FlowAtHand> {
     const known = this.#flows.get(flowId);
     const found = known ?? this.#fetch(flowId);
@@ -49,6 +53,9 @@ export class FlowCache {
         },
       );
     }
+    // Before a byte of it is fetched. That the bytes have the hash is seen at each load.
+    const { name, signature, storage } = registered;
+    if (this.#trusted) checkSignature({ name, hash: storage.hash, signature }, this.#trusted);
     return { registered, savedFlowFile: await fetchSavedFlow(registered.storage) };
   }
 }

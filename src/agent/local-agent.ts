@@ -5,6 +5,7 @@ import { SETTLED_AFTER_MS } from "../client/subscribe.js";
 import { MAX_CLAIM } from "../core/claim-limit.js";
 import { MillraceError } from "../core/errors.js";
 import { normalizeLabels } from "../core/labels.js";
+import { loadTrustedKeys } from "../storage/key-files.js";
 import { ThreadPool } from "../threads/pool.js";
 import { whatIsWrong } from "./away.js";
 import { awayWaitMs, POLL_BACK_OFF_MS, pollWaitMs, Waker } from "./back-off.js";
@@ -38,6 +39,11 @@ export interface LocalAgentOptions {
   flowGroupId?: string;
   /** Environment variables that flow code may see besides a short list of harmless ones: names, or names and values. */
   env?: readonly string[] | Readonly<Record<string, string>>;
+  /**
+   * Take flows that are signed by one of these keys, and end the runs of others Failed: paths of public keys (PEM), or the
+   * PEM itself. Default: any flow.
+   */
+  requireSignedBy?: readonly string[];
   /** The longest wait between two polls, in milliseconds. Default 10,000. */
   pollMs?: number;
   /** How long a claim lasts without being renewed, in milliseconds. Default 30,000. */
@@ -55,6 +61,7 @@ export interface LocalAgentOptions {
 /** What stands while the agent is started. */
 interface Session {
   agentId: string;
+  flows: FlowCache;
   stream: ReportStream;
   pool: ThreadPool | undefined;
   heartbeat: { stop(): Promise<void> };
@@ -75,7 +82,6 @@ export class LocalAgent {
   readonly #options: LocalAgentOptions;
   readonly #threads: number;
   readonly #labels: string[];
-  readonly #flows: FlowCache;
   readonly #active = new Map<string, ActiveRun>();
   readonly #waker = new Waker();
   readonly #draining = new AbortController();
@@ -95,7 +101,6 @@ export class LocalAgent {
     this.#options = options;
     this.#threads = options.mode === "inline" ? 1 : Math.max(1, options.threads ?? availableParallelism() - 1);
     this.#labels = checkLabels(options.labels ?? [hostname()]);
-    this.#flows = new FlowCache(options.cloud);
   }
 
   get labels(): readonly string[] {
@@ -107,7 +112,7 @@ export class LocalAgent {
     return [...this.#active.keys()];
   }
 
-  /** Registers the agent and starts its loop; resolves when it is registered. @throws what the Cloud throws */
+  /** Registers the agent and starts its loop; resolves when it is registered. @throws SIGNING_KEY_INVALID and what the Cloud throws */
   async start(): Promise<void> {
     if (this.#running) return;
     const session = await this.#open();
@@ -163,7 +168,10 @@ export class LocalAgent {
 
   async #open(): Promise<Session> {
     const { cloud, name = "agent", mode = "thread", env = [], leaseMs = DEFAULT_LEASE_MS } = this.#options;
+    const { requireSignedBy } = this.#options;
     const log = this.#log;
+    const trusted = requireSignedBy === undefined ? undefined : await loadTrustedKeys(requireSignedBy);
+    const flows = new FlowCache(cloud, trusted);
     const agentId = await cloud.registerAgent({ type: "LocalAgent", name, labels: this.#labels });
     const onCancelling = (flowRunIds: readonly string[]) => this.#cancel(flowRunIds);
     const stream = new ReportStream({
@@ -197,7 +205,7 @@ export class LocalAgent {
       onCancelling,
       log,
     });
-    return { agentId, stream, pool, heartbeat, events: this.#listen(agentId) };
+    return { agentId, flows, stream, pool, heartbeat, events: this.#listen(agentId) };
   }
 
   async #close({ stream, pool, heartbeat, events }: Session): Promise<void> {
@@ -296,13 +304,13 @@ export class LocalAgent {
   #begin(run: ClaimedRun): void {
     const session = this.#session!;
     const { cloud, cancelGraceMs = DEFAULT_CANCEL_GRACE_MS } = this.#options;
-    const { agentId, stream, pool } = session;
+    const { agentId, stream, pool, flows } = session;
     const active = startFlowRun(run, {
       cloud,
       agentId,
       stream,
       pool,
-      flows: this.#flows,
+      flows,
       cancelGraceMs,
       log: this.#log,
     });

@@ -1,3 +1,4 @@
+import type { FlowSignature } from "../codec/signature.js";
 import type { WireState } from "../codec/state-json.js";
 import type { LogLine } from "../core/context.js";
 import type { FlowSpec } from "../core/flow-spec.js";
@@ -78,6 +79,8 @@ export interface NewFlow {
   storage: FlowStorage;
   labels: readonly string[];
   threadOptions: ThreadOptions;
+  /** Who vouches for the saved flow. */
+  signature?: FlowSignature;
   idempotencyKey: string;
 }
 /** The `storage` column of a flow: Prefect's fields, and ours beside them. */
@@ -108,6 +111,7 @@ export interface RegisteredFlow {
   labels: string[];
   /** Options that the agent needs before it starts a thread. */
   threadOptions: ThreadOptions;
+  signature?: FlowSignature;
 }
 export interface ThreadOptions {
   freshThread: boolean;

@@ -1,4 +1,5 @@
 import { dirname } from "node:path";
+import type { FlowSignature } from "../codec/signature.js";
 import { MillraceError } from "../core/errors.js";
 import type { EdgeSpec, FlowSpec, ParameterSpec, TaskSpec } from "../core/flow-spec.js";
 import { normalizeLabels } from "../core/labels.js";
@@ -35,6 +36,7 @@ interface MillraceFields {
   /** Of storage that is no disk. */
   place?: object;
   thread_options: { fresh_thread: boolean; max_heap_mb: number | null };
+  signature?: FlowSignature;
 }
 
 interface SerializedTask {
@@ -107,6 +109,7 @@ export function toSerializedFlow(flow: NewFlow): SerializedFlow {
       location: flow.storage.location,
       ...(flow.storage.place === undefined ? {} : { place: flow.storage.place }),
       thread_options: { fresh_thread: flow.threadOptions.freshThread, max_heap_mb: flow.threadOptions.maxHeapMb },
+      ...(flow.signature === undefined ? {} : { signature: flow.signature }),
     },
   };
 }
@@ -226,7 +229,12 @@ export function toRegisteredFlow(row: WireFlowRow): RegisteredFlow {
     specHash: fields.spec_hash,
     labels: serialized.run_config?.labels ?? [],
     threadOptions,
+    ...(isSignature(fields.signature) ? { signature: fields.signature } : {}),
   };
+}
+
+function isSignature(signature: FlowSignature | undefined): signature is FlowSignature {
+  return typeof signature?.keyId === "string" && typeof signature.value === "string";
 }
 
 function isMillraceFields(fields: unknown): fields is MillraceFields {

@@ -1,4 +1,5 @@
 import type { Cloud } from "../client/cloud.js";
+import { type SigningKey, signFlow } from "../codec/signature.js";
 import { MillraceError } from "../core/errors.js";
 import type { FlowDefinition } from "../core/flow-definition.js";
 import { hashFlowSpec, sha256 } from "../core/flow-spec.js";
@@ -16,6 +17,8 @@ export interface DeployFlowOptions extends Omit<SaveOptions, "path"> {
   createProject?: boolean;
   /** Further labels that an agent must carry. */
   labels?: readonly string[];
+  /** Vouches for the saved flow, for agents that take signed flows only. */
+  signingKey?: SigningKey;
   /** Told as each part begins. */
   onProgress?: (part: "save" | "load check" | "register") => void;
 }
@@ -78,6 +81,9 @@ async function deployStored(stored: StoredFlow, project: string, options: Deploy
     ...(options.labels ?? []),
   ]);
   const projectId = await findOrMakeProject(cloud, project, options.createProject ?? false);
+  const { signingKey } = options;
+  // Ed25519 signs alike each time: an unchanged flow stays unchanged.
+  const signature = signingKey === undefined ? {} : { signature: signFlow(flowName, hash, signingKey) };
   const { flowId, flowGroupId, version, created } = await cloud.createFlow({
     projectId,
     spec: manifest.spec,
@@ -85,8 +91,10 @@ async function deployStored(stored: StoredFlow, project: string, options: Deploy
     storage: { ...location },
     labels,
     threadOptions: { freshThread: manifest.options.freshThread, maxHeapMb: manifest.options.maxHeapMb },
-    // The same code for other labels, or found again elsewhere after its file was deleted, has to be registered anew.
-    idempotencyKey: sha256(JSON.stringify([hash, location, labels])),
+    ...signature,
+    // The same code for other labels, found again elsewhere after its file was deleted, or signed by another, has to be
+    // registered anew.
+    idempotencyKey: sha256(JSON.stringify([hash, location, labels, ...Object.values(signature)])),
   });
   return {
     flowId,

@@ -12,6 +12,7 @@ interface StartOptions {
   threads?: number;
   env: string[];
   once?: boolean;
+  requireSignedBy: string[];
   drain: number;
 }
 
@@ -36,6 +37,12 @@ export function addAgentCommands(program: Command, host: Host): void {
       wholeNumber("--threads", 1, 1_024),
     )
     .option("-e, --env <NAME[=value]>", "an environment variable that flows may see; may be repeated", collect, [])
+    .option(
+      "--require-signed-by <file>",
+      "take only flows that are signed by this public key; may be repeated",
+      collect,
+      [],
+    )
     .option("--once", "run what is due and end")
     .option(
       "--drain <seconds>",
@@ -70,6 +77,7 @@ async function startLocal(context: Context, options: StartOptions): Promise<void
     labels,
     env,
     once: options.once ?? false,
+    ...(options.requireSignedBy.length === 0 ? {} : { requireSignedBy: options.requireSignedBy }),
     ...(options.threads === undefined ? {} : { threads: options.threads }),
     log: (line) => (context.json ? context.note(line) : context.say(line)),
   });

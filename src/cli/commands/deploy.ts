@@ -11,6 +11,7 @@ interface DeployOptions {
   label: string[];
   env: string[];
   external: string[];
+  sign?: string;
 }
 
 export function addDeployCommand(program: Command, host: Host): void {
@@ -35,6 +36,7 @@ export function addDeployCommand(program: Command, host: Host): void {
       collect,
       [],
     )
+    .option("--sign <file>", "sign the flow with this private key, for agents that take signed flows only")
     .addHelpText(
       "after",
       `
@@ -46,14 +48,18 @@ saved; hand the agent the same ones: millrace agent start local --env NAME.`,
 
 async function deploy(context: Context, options: DeployOptions, file: string): Promise<void> {
   const env = readEnv(options.env, context.env);
-  const { deployModule } = await import("../../deploy/deploy.js");
-  const deployments = await withCloud(context, (cloud) =>
+  const [{ deployModule }, { loadSigningKey }] = await Promise.all([
+    import("../../deploy/deploy.js"),
+    import("../../storage/key-files.js"),
+  ]);
+  const deployments = await withCloud(context, async (cloud) =>
     deployModule(file, options.project, {
       cloud,
       createProject: options.createProject ?? false,
       labels: options.label,
       env,
       external: options.external,
+      ...(options.sign === undefined ? {} : { signingKey: await loadSigningKey(options.sign) }),
       ...(options.name === undefined ? {} : { flowName: options.name }),
     }).catch((error: unknown) => {
       throw inWordsOfThisCommand(error, options.project);
