@@ -52,7 +52,7 @@ t.test("a key that was made works until it expires", async (t) => {
   ]);
 });
 
-t.test("a RUNNER key works, but makes no keys", async (t) => {
+t.test("a RUNNER key works, but makes no keys, and a scope that is none is refused", async (t) => {
   const { key } = await cloud.call("create_api_key", { name: "runner", scope: "RUNNER" });
   const headers = { authorization: `Bearer ${key}` };
   t.match((await cloud.ask("{ hello }", null, headers)).body, { data: { hello: "hello" } });
