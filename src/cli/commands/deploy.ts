@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { isMillraceError, MillraceError } from "../../core/errors.js";
+import { parseStorageAddress } from "../../core/options/storage-address.js";
 import type { Deployment } from "../../deploy/deploy.js";
 import { type Context, collect, type Host, withCloud, withShared } from "../command.js";
 import { readEnv } from "../environment.js";
@@ -12,6 +13,7 @@ interface DeployOptions {
   env: string[];
   external: string[];
   sign?: string;
+  storage?: string;
 }
 
 export function addDeployCommand(program: Command, host: Host): void {
@@ -36,6 +38,10 @@ export function addDeployCommand(program: Command, host: Host): void {
       collect,
       [],
     )
+    .option(
+      "--storage <address>",
+      "where the saved flow is kept: local (the default), s3://<bucket>/<prefix>, gs://… or azure://<account>/<container>/…",
+    )
     .option("--sign <file>", "sign the flow with this private key, for agents that take signed flows only")
     .addHelpText(
       "after",
@@ -59,6 +65,7 @@ async function deploy(context: Context, options: DeployOptions, file: string): P
       labels: options.label,
       env,
       external: options.external,
+      ...(options.storage === undefined ? {} : { storage: parseStorageAddress(options.storage) }),
       ...(options.sign === undefined ? {} : { signingKey: await loadSigningKey(options.sign) }),
       ...(options.name === undefined ? {} : { flowName: options.name }),
     }).catch((error: unknown) => {

@@ -31,3 +31,16 @@ t.test("the commands make keys, deploy signed, and take signed flows only", asyn
     stderr: /SIGNING_KEY_INVALID: The file ".*flows\.pem\.pub" holds no private key in PEM/,
   });
 });
+
+t.test(
+  "--storage says where the saved flow is kept, and a wrong address is refused before anything is saved",
+  async (t) => {
+    const words = ["deploy", "greets.ts", "--project", "Tests", "--create-project", "--json", "--storage"];
+    const { stdout } = await millrace([...words, `local:${home}/kept`], { home });
+    t.match(JSON.parse(stdout), [{ savedFlow: { type: "Local", location: new RegExp(`^${home}/kept/`) } }]);
+    const { code, stderr } = await millrace([...words, "ftp://kept"], { home });
+    t.equal(code, 1);
+    t.match(stderr, /TASK_OPTIONS_INVALID/);
+    t.match(stderr, /"ftp:\/\/kept" is not the address of a storage/);
+  },
+);
