@@ -13,6 +13,8 @@ const EXPLAINED: Record<number, readonly [what: string, hint: string]> = {
 };
 const CONSTRAINT_UNIQUE = 2067;
 const CONSTRAINT_PRIMARY_KEY = 1555;
+/** unique_violation, https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const POSTGRES_UNIQUE = "23505";
 
 /** A failure of SQLite in words of ours; anything that is the caller's own mistake (a constraint, bad SQL) stays as it is. */
 export function toDatabaseError(error: unknown, path: string): unknown {
@@ -29,6 +31,7 @@ export function toDatabaseError(error: unknown, path: string): unknown {
 
 /** Was a row refused because one with the same key is there? */
 export function isUniqueViolation(error: unknown): boolean {
+  if (error instanceof Error && (error as { code?: unknown }).code === POSTGRES_UNIQUE) return true;
   const code = sqliteCode(error);
   return code === CONSTRAINT_UNIQUE || code === CONSTRAINT_PRIMARY_KEY;
 }

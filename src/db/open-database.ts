@@ -4,6 +4,8 @@ import { fileURLToPath } from "node:url";
 import { MillraceError } from "../core/errors.js";
 import type { Database } from "./database.js";
 import { migrate } from "./migrate.js";
+import { openPostgres } from "./postgres/open-postgres.js";
+import { isPostgresUrl, withoutPassword } from "./postgres/postgres-address.js";
 import { SqliteConnection } from "./sqlite/sqlite-connection.js";
 import { SqliteDatabase } from "./sqlite/sqlite-database.js";
 
@@ -16,14 +18,27 @@ export interface DatabaseOptions {
   readonly synchronous?: "NORMAL" | "FULL";
   /** How long a write waits for another process that holds the file, in milliseconds. Default 5,000. */
   readonly busyTimeoutMs?: number;
+  /** Postgres: how many connections at most, beside the one for messages between servers. Default 10. */
+  readonly poolSize?: number;
 }
 
 /**
- * Opens the Cloud's database, makes the file and its folder (both for this user alone) where there are none, and brings its tables up to date.
- * @param place A path, or a `file:` URL.
+ * Opens the Cloud's database and brings its tables up to date.
+ * @param place The path of a SQLite file, a `file:` URL, or `postgres://user:password@host/database`.
+ * @throws DATABASE_FAILED, DATABASE_TOO_NEW, DATABASE_PACKAGE_MISSING
+ */
+export async function openDatabase(place: string, options: DatabaseOptions = {}): Promise<Database> {
+  return isPostgresUrl(place) ? openPostgres(place, options) : openSqlite(place, options);
+}
+
+/** A database's place as it may be shown: without the password. */
+export const shownPlace = withoutPassword;
+
+/**
+ * Opens a SQLite file; makes it and its folder, both for this user alone, where there are none.
  * @throws DATABASE_FAILED, DATABASE_TOO_NEW
  */
-export function openDatabase(place: string, options: DatabaseOptions = {}): Database {
+export function openSqlite(place: string, options: DatabaseOptions = {}): Database {
   const path = toPath(place);
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
@@ -61,7 +76,7 @@ function toPath(place: string): string {
   if (place.startsWith("file:")) return fileURLToPath(place);
   if (place === "" || place === ":memory:" || /^[a-z][a-z0-9+.-]+:\/\//i.test(place)) {
     throw new MillraceError("DATABASE_FAILED", `"${place}" is not the path of a database file.`, {
-      hint: "Give a path, for instance ./millrace.db.",
+      hint: "Give a path, for instance ./millrace.db, or a URL that begins with postgres://.",
     });
   }
   return resolve(place);

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import t from "tap";
 import { migrate, migrations } from "../../src/db/migrate.js";
-import { openDatabase } from "../../src/db/open-database.js";
+import { openSqlite } from "../../src/db/open-database.js";
 import { SqliteConnection } from "../../src/db/sqlite/sqlite-connection.js";
 
 const schemaOf = (connection: SqliteConnection) =>
@@ -47,11 +47,11 @@ t.test("a migration that fails changes nothing", async (t) => {
 
 t.test("a file that a newer Millrace wrote is DATABASE_TOO_NEW, and is left as it is", async (t) => {
   const path = join(t.testdir(), "millrace.db");
-  await openDatabase(path).close();
+  await openSqlite(path).close();
   const newer = new SqliteConnection(path);
   newer.exec(`PRAGMA user_version = ${migrations.length + 1}`);
   newer.close();
-  t.throws(() => openDatabase(path), {
+  t.throws(() => openSqlite(path), {
     code: "DATABASE_TOO_NEW",
     message: new RegExp(
       `has version ${migrations.length + 1}, and this Millrace knows versions up to ${migrations.length}`,

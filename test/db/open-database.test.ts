@@ -2,15 +2,15 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSyn
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import t from "tap";
-import { openDatabase } from "../../src/db/open-database.js";
+import { openSqlite } from "../../src/db/open-database.js";
 import { SqliteConnection } from "../../src/db/sqlite/sqlite-connection.js";
 
 t.test("a database is made where there is none, with its folders, by path or by URL", async (t) => {
   const folder = t.testdir();
   const path = join(folder, "a", "b", "millrace.db");
-  await openDatabase(path).close();
+  await openSqlite(path).close();
   t.strictSame(readdirSync(join(folder, "a", "b")), ["millrace.db"], "closing leaves one file");
-  const again = openDatabase(pathToFileURL(path).href);
+  const again = openSqlite(pathToFileURL(path).href);
   t.strictSame(await again.read.selectFrom("flow_run").selectAll().execute(), []);
   await again.close();
 });
@@ -22,22 +22,22 @@ t.test(
     const folder = t.testdir({ shared: { "old.db": "" } });
     const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8);
     const path = join(folder, "a", "b", "millrace.db");
-    const database = openDatabase(path);
+    const database = openSqlite(path);
     await database.write((transaction) => transaction.run("DELETE FROM log"));
     for (const made of [path, `${path}-wal`, `${path}-shm`]) t.equal(modeOf(made), "600", made);
     for (const made of [join(folder, "a"), join(folder, "a", "b")]) t.equal(modeOf(made), "700", made);
     await database.close();
     const old = join(folder, "shared", "old.db");
     chmodSync(old, 0o664);
-    await openDatabase(old).close();
+    await openSqlite(old).close();
     t.equal(modeOf(old), "664");
   },
 );
 
 t.test("the file is in WAL mode, commits are as durable as asked for, and foreign keys hold", async (t) => {
   const path = join(t.testdir(), "millrace.db");
-  const pragmas = async (options: Parameters<typeof openDatabase>[1]) => {
-    const database = openDatabase(path, options);
+  const pragmas = async (options: Parameters<typeof openSqlite>[1]) => {
+    const database = openSqlite(path, options);
     const answer = await database.write(async (transaction) => [
       await transaction.all<object>("PRAGMA journal_mode"),
       await transaction.all<object>("PRAGMA synchronous"),
@@ -62,16 +62,16 @@ t.test("what cannot be opened is DATABASE_FAILED, and names the file and what to
     [join(folder, "file", "millrace.db"), /cannot be made/],
     ["", /"" is not the path of a database file/],
     [":memory:", /":memory:" is not the path/],
-    ["postgres://localhost/millrace", /"postgres:\/\/localhost\/millrace" is not the path/],
+    ["mysql://localhost/millrace", /"mysql:\/\/localhost\/millrace" is not the path/],
   ];
   for (const [place, message] of cases) {
-    t.throws(() => openDatabase(place), { code: "DATABASE_FAILED", message, hint: /\w/ }, place);
+    t.throws(() => openSqlite(place), { code: "DATABASE_FAILED", message, hint: /\w/ }, place);
   }
 });
 
 t.test("a file that was damaged is DATABASE_FAILED, when it is opened or when the damage is met", async (t) => {
   const path = join(t.testdir(), "millrace.db");
-  const whole = openDatabase(path);
+  const whole = openSqlite(path);
   const at = "2026-11-23T10:00:00.000Z";
   await whole.write(async ({ query }) => {
     const tenants = Array.from({ length: 500 }, (_, n) => ({
@@ -89,7 +89,7 @@ t.test("a file that was damaged is DATABASE_FAILED, when it is opened or when th
   writeFileSync(path, bytes);
   await t.rejects(
     async () => {
-      const damaged = openDatabase(path);
+      const damaged = openSqlite(path);
       t.teardown(() => damaged.close().catch(() => {}));
       await damaged.all("SELECT * FROM tenant");
     },
@@ -101,7 +101,7 @@ t.test(
   "a file that another process holds is DATABASE_FAILED after the wait, and works again when it lets go",
   async (t) => {
     const path = join(t.testdir(), "millrace.db");
-    const database = openDatabase(path, { busyTimeoutMs: 20 });
+    const database = openSqlite(path, { busyTimeoutMs: 20 });
     t.teardown(() => database.close());
     const other = new SqliteConnection(path);
     t.teardown(() => other.close());
@@ -122,6 +122,6 @@ t.test("a database of another program is left alone", async (t) => {
   other.exec("CREATE TABLE invoices (id INTEGER)");
   other.close();
   const before = readFileSync(path);
-  t.throws(() => openDatabase(path), { code: "DATABASE_FAILED", message: /belongs to another program/ });
+  t.throws(() => openSqlite(path), { code: "DATABASE_FAILED", message: /belongs to another program/ });
   t.ok(readFileSync(path).equals(before), "not a byte of it is changed");
 });

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import t from "tap";
 import type { Reads, SqlValue } from "../../src/db/database.js";
-import { openDatabase } from "../../src/db/open-database.js";
+import { openSqlite } from "../../src/db/open-database.js";
 import {
   cancellingOf,
   dueFlowRuns,
@@ -14,7 +14,7 @@ import {
 import { findFlowRunByKey, loadFlowRuns } from "../../src/db/queries/flow-runs.js";
 import { claimedTaskRuns, loadMappedTaskRuns, loadTaskRuns, openTaskRunsOf } from "../../src/db/queries/task-runs.js";
 
-const database = openDatabase(join(t.testdir(), "millrace.db"));
+const database = openSqlite(join(t.testdir(), "millrace.db"));
 t.teardown(() => database.close());
 
 /** How SQLite would answer each query that `ask` makes. */

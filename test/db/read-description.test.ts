@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import t from "tap";
-import { openDatabase } from "../../src/db/open-database.js";
+import { openSqlite } from "../../src/db/open-database.js";
 import { infoOf, tableInfo } from "../../src/db/read/describe-tables.js";
 
 interface TableColumn {
@@ -10,7 +10,7 @@ interface TableColumn {
   pk: number;
 }
 
-const database = openDatabase(join(t.testdir(), "millrace.db"));
+const database = openSqlite(join(t.testdir(), "millrace.db"));
 t.after(() => database.close());
 
 const storedAs: Record<string, string[]> = {

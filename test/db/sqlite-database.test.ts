@@ -1,13 +1,13 @@
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import type { Transaction } from "../../src/db/database.js";
-import { openDatabase } from "../../src/db/open-database.js";
+import { openSqlite } from "../../src/db/open-database.js";
 
 const at = "2026-11-23T10:00:00.000Z";
 const tenant = (name: string) => ({ id: name, created: at, updated: at, name, slug: name });
 
 function bed(t: Test) {
-  const database = openDatabase(join(t.testdir(), "millrace.db"));
+  const database = openSqlite(join(t.testdir(), "millrace.db"));
   t.teardown(() => database.close());
   const names = async () =>
     (await database.all<{ name: string }>("SELECT name FROM tenant ORDER BY name")).map((row) => row.name);

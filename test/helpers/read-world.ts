@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { buildSchema, type ExecutionResult, type GraphQLSchema, graphql } from "graphql";
 import type { Database } from "../../src/db/database.js";
-import { openDatabase } from "../../src/db/open-database.js";
+import { openSqlite } from "../../src/db/open-database.js";
 import type { ReadableTable } from "../../src/db/read/describe-tables.js";
 import type { Tables } from "../../src/db/tables.js";
 import { schemaText } from "../../src/server/api/schema.js";
@@ -234,7 +234,7 @@ export async function openReadWorld(
   limits: Partial<ReadLimits> = {},
   worlds: readonly Rows[] = [tenantRows(1), tenantRows(2)],
 ): Promise<ReadWorld> {
-  const database = openDatabase(join(folder, "millrace.db"));
+  const database = openSqlite(join(folder, "millrace.db"));
   await database.write(async ({ query }) => {
     for (const rows of worlds) {
       for (const [table, list] of Object.entries(rows)) {

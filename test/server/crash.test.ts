@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import t from "tap";
 import type { ClaimedRun, StateReportInput } from "../../src/client/wire.js";
 import { newId } from "../../src/core/ids.js";
-import { openDatabase } from "../../src/db/open-database.js";
+import { openSqlite } from "../../src/db/open-database.js";
 import { eventually } from "../helpers/eventually.js";
 import { brokenInvariants } from "../helpers/invariants.js";
 import { flowState, mutation, serializedFlow, taskState } from "../helpers/server.js";
@@ -123,7 +123,7 @@ t.test("kill -9 in the middle of load loses no acknowledged state, and a batch m
   await working;
   await kill(server);
 
-  const reopened = openDatabase(database);
+  const reopened = openSqlite(database);
   const rows = <Row>(sql: string, ...parameters: (string | number)[]) => reopened.all<Row>(sql, ...parameters);
   t.strictSame(await brokenInvariants({ rows } as Parameters<typeof brokenInvariants>[0]), []);
   for (const { run, acknowledged } of believed) {

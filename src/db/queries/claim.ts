@@ -78,7 +78,7 @@ export async function nextDueAt(
 const DUE_RUNNING_FLOW_RUNS = `SELECT r.id, min(t.state_start_time) AS due_at, r.labels, f.flow_group_id
   FROM task_run t CROSS JOIN flow_run r ON r.id = t.flow_run_id JOIN flow f ON f.id = r.flow_id
   WHERE ${isWaiting("t.")} AND t.state_start_time <= ?2 AND r.tenant_id = ?1 AND r.engine = ?3 AND r.state = 'Running' AND r.lease_agent_id IS NULL
-  GROUP BY r.id ORDER BY due_at`;
+  GROUP BY r.id, f.flow_group_id ORDER BY due_at`;
 
 /** Running flow runs that nobody holds and that have a task run due again, for instance after a long wait before a retry. */
 export function dueRunningFlowRuns(
@@ -146,7 +146,7 @@ export async function earliestDue(reads: Reads, after: string): Promise<string |
        UNION ALL
        SELECT * FROM (SELECT t.state_start_time FROM task_run t CROSS JOIN flow_run r ON r.id = t.flow_run_id
          WHERE ${isWaiting("t.")} AND t.state_start_time > ?1 AND r.engine = 'millrace' AND r.state = 'Running' AND r.lease_agent_id IS NULL
-         ORDER BY t.state_start_time LIMIT 1))`,
+         ORDER BY t.state_start_time LIMIT 1) AS first_task_run) AS waiting`,
     after,
   );
   return row?.due_at ?? null;

@@ -29,7 +29,7 @@ export async function writeReportStream(
 ): Promise<boolean> {
   const changes = await transaction.run(
     `INSERT INTO report_stream (id, tenant_id, batch, answer, updated) VALUES (?1, ?2, ?3, ?4, ?5)
-     ON CONFLICT (tenant_id, id) DO UPDATE SET batch = ?3, answer = ?4, updated = ?5 WHERE batch < ?3`,
+     ON CONFLICT (tenant_id, id) DO UPDATE SET batch = ?3, answer = ?4, updated = ?5 WHERE report_stream.batch < ?3`,
     id,
     tenantId,
     batch,
