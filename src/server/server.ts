@@ -79,7 +79,7 @@ const OUTAGE_ROUNDS = 5;
 export async function startServer(options: ServerOptions): Promise<Server> {
   const host = options.host ?? "127.0.0.1";
   refuseRemote(host, options.allowRemote ?? false);
-  const database = openDatabase(options.database, { synchronous: options.synchronous ?? "NORMAL" });
+  const database = await openDatabase(options.database, { synchronous: options.synchronous ?? "NORMAL" });
   try {
     return await startOver(database, host, options);
   } catch (error) {
