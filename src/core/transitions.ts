@@ -1,4 +1,4 @@
-import { isTerminal, isType, type StateType } from "./state.js";
+import { isMeta, isTerminal, isType, type StateType } from "./state.js";
 
 /** Why a state may not follow another, or null when it may. */
 export type Refusal = string | null;
@@ -14,7 +14,7 @@ export function refuseTaskRunMove(from: StateType | null, to: StateType): Refusa
   if (isTerminal({ type: from })) return `a task run that is ${from} stays so`;
   if (to === "Mapped" || isTerminal({ type: to })) return null;
   if (isType(to, "Running")) return null;
-  if (isType(to, "Pending") || to === "Submitted" || to === "Queued" || to === "Looped") return null;
+  if (isType(to, "Pending") || to === "Looped" || isMeta({ type: to })) return null;
   return `a task run cannot go from ${from} to ${to}`;
 }
 

@@ -26,6 +26,17 @@ export async function insertAgent(transaction: Transaction, agent: AgentRow): Pr
   await transaction.query.insertInto("agent").values(agent).execute();
 }
 
+export function deleteAgent(transaction: Transaction, tenantId: string, agentId: string): Promise<number> {
+  return transaction.run("DELETE FROM agent WHERE id = ?1 AND tenant_id = ?2", agentId, tenantId);
+}
+
+/** How many runs the agent holds. */
+export async function countHeldBy(reads: Reads, agentId: string): Promise<number> {
+  const sql = "SELECT count(*) AS held FROM flow_run WHERE lease_agent_id IS NOT NULL AND lease_agent_id = ?1";
+  const [row] = await reads.all<{ held: number }>(sql, agentId);
+  return Number(row?.held ?? 0);
+}
+
 /** An agent that asked for work. */
 export interface SeenAgent {
   tenantId: string;

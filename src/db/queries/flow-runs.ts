@@ -1,4 +1,5 @@
 import type { Selectable } from "kysely";
+import { isTerminal, stateTypes } from "../../core/state.js";
 import type { Reads, Transaction } from "../database.js";
 import { insertSql, listOf, updateSql, valuesOf } from "../sql.js";
 import type { FlowRunTable } from "../tables.js";
@@ -93,6 +94,49 @@ export function writeFlowRuns(transaction: Transaction, rows: readonly FlowRunRo
   );
 }
 
+const TERMINAL = stateTypes.filter((type) => isTerminal({ type })).map((type) => `'${type}'`);
+
+/**
+ * The runs that tasks of this run asked for and that have not ended. A task asks under its task run's id as idempotency key,
+ * or the id and a count, see `core/control/run-flow`.
+ */
+export async function flowRunsAskedForBy(reads: Reads, tenantId: string, flowRunId: string): Promise<string[]> {
+  const rows = await reads.all<{ id: string }>(
+    `SELECT c.id FROM task_run t JOIN flow_run c ON substr(c.idempotency_key, 1, 36) = t.id AND c.idempotency_key IS NOT NULL
+     WHERE t.flow_run_id = ?1 AND c.tenant_id = ?2 AND c.state NOT IN (${TERMINAL.join(", ")}) ORDER BY c.id`,
+    flowRunId,
+    tenantId,
+  );
+  return rows.map((each) => each.id);
+}
+
+export function setFlowRunName(
+  transaction: Transaction,
+  { tenantId, id, name, now }: { tenantId: string; id: string; name: string; now: string },
+): Promise<number> {
+  return transaction.run(
+    "UPDATE flow_run SET name = ?1, updated = ?2 WHERE id = ?3 AND tenant_id = ?4",
+    name,
+    now,
+    id,
+    tenantId,
+  );
+}
+
+/** @param labels as they are stored: normalized, as JSON */
+export function setFlowRunLabels(
+  transaction: Transaction,
+  { tenantId, id, labels, now }: { tenantId: string; id: string; labels: string; now: string },
+): Promise<number> {
+  return transaction.run(
+    "UPDATE flow_run SET labels = ?1, updated = ?2 WHERE id = ?3 AND tenant_id = ?4",
+    labels,
+    now,
+    id,
+    tenantId,
+  );
+}
+
 export function touchFlowRun(
   transaction: Transaction,
   tenantId: string,
@@ -113,7 +157,7 @@ export async function waitingRunsOfFlow(
   flowId: string,
 ): Promise<{ id: string; auto_scheduled: number }[]> {
   return reads.all(
-    "SELECT id, auto_scheduled FROM flow_run WHERE flow_id = ?1 AND state = 'Scheduled' AND start_time IS NULL",
+    "SELECT id, auto_scheduled FROM flow_run WHERE flow_id = ?1 AND state = 'Scheduled' AND start_time IS NULL ORDER BY id FOR UPDATE",
     flowId,
   );
 }

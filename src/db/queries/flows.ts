@@ -25,30 +25,8 @@ export function newestFlowOfName(
     .executeTakeFirst();
 }
 
-export function findFlowGroup(
-  transaction: Transaction,
-  tenantId: string,
-  name: string,
-): Promise<FlowGroupRow | undefined> {
-  return transaction.query
-    .selectFrom("flow_group")
-    .selectAll()
-    .where("tenant_id", "=", tenantId)
-    .where("name", "=", name)
-    .executeTakeFirst();
-}
-
 export async function insertFlowGroup(transaction: Transaction, group: FlowGroupRow): Promise<void> {
   await transaction.query.insertInto("flow_group").values(group).execute();
-}
-
-export async function writeFlowGroupSettings(
-  transaction: Transaction,
-  groupId: string,
-  settings: string,
-  now: string,
-): Promise<void> {
-  await transaction.query.updateTable("flow_group").set({ settings, updated: now }).where("id", "=", groupId).execute();
 }
 
 /** Versions of a group, newest first. */
@@ -93,8 +71,9 @@ const TASK_COLUMNS = [
   "is_terminal_task",
   "is_reference_task",
 ] as const satisfies (keyof TaskRow)[];
-const INSERT_TASK = insertSql("task", TASK_COLUMNS);
+const INSERT_TASK = `${insertSql("task", TASK_COLUMNS)} ON CONFLICT (flow_id, slug) DO NOTHING`;
 
+/** A task whose slug the flow has already is left as it is. */
 export function insertTasks(transaction: Transaction, rows: readonly TaskRow[]): Promise<void> {
   return transaction.runMany(
     INSERT_TASK,
@@ -170,6 +149,20 @@ export function tasksOf(
   return reads.all("SELECT id, slug, cache_key FROM task WHERE flow_id = ?1 ORDER BY id", flowId);
 }
 
+/** A task by its id, when it is one of this flow. */
+export async function taskOfFlow(
+  reads: Reads,
+  flowId: string,
+  taskId: string,
+): Promise<{ id: string; cache_key: string | null } | undefined> {
+  const [row] = await reads.all<{ id: string; cache_key: string | null }>(
+    "SELECT id, cache_key FROM task WHERE id = ?1 AND flow_id = ?2",
+    taskId,
+    flowId,
+  );
+  return row;
+}
+
 export async function findTask(
   reads: Reads,
   flowId: string,
@@ -181,6 +174,15 @@ export async function findTask(
     slug,
   );
   return row;
+}
+
+/** The settings of a flow's group; undefined when there is no such flow. */
+export async function groupSettingsOf(reads: Reads, flowId: string): Promise<Record<string, unknown> | undefined> {
+  const [row] = await reads.all<{ settings: string }>(
+    "SELECT g.settings FROM flow f JOIN flow_group g ON g.id = f.flow_group_id WHERE f.id = ?1",
+    flowId,
+  );
+  return row && (JSON.parse(row.settings) as Record<string, unknown>);
 }
 
 export async function flowGroupIdOf(reads: Reads, flowId: string): Promise<string | undefined> {

@@ -59,6 +59,49 @@ export function loadMappedTaskRuns(
   );
 }
 
+/** The task run at one place of a flow run; -1 is the task itself. */
+export async function taskRunAt(
+  reads: Reads,
+  tenantId: string,
+  place: { flowRunId: string; taskId: string; mapIndex: number },
+): Promise<TaskRunRow | undefined> {
+  const [row] = await reads.all<TaskRunRow>(
+    "SELECT * FROM task_run WHERE flow_run_id = ?1 AND task_id = ?2 AND map_index = ?3 AND tenant_id = ?4",
+    place.flowRunId,
+    place.taskId,
+    place.mapIndex,
+    tenantId,
+  );
+  return row;
+}
+
+export function setTaskRunName(
+  transaction: Transaction,
+  { tenantId, id, name, now }: { tenantId: string; id: string; name: string; now: string },
+): Promise<number> {
+  return transaction.run(
+    "UPDATE task_run SET name = ?1, updated = ?2 WHERE id = ?3 AND tenant_id = ?4",
+    name,
+    now,
+    id,
+    tenantId,
+  );
+}
+
+export function touchTaskRun(
+  transaction: Transaction,
+  tenantId: string,
+  taskRunId: string,
+  now: string,
+): Promise<number> {
+  return transaction.run(
+    "UPDATE task_run SET heartbeat = ?1, updated = ?1 WHERE id = ?2 AND tenant_id = ?3",
+    now,
+    taskRunId,
+    tenantId,
+  );
+}
+
 const TERMINAL = stateTypes.filter((type) => isTerminal({ type })).map((type) => `'${type}'`);
 const SELECT_OPEN = `SELECT * FROM task_run WHERE flow_run_id = ?1 AND (state IS NULL OR state NOT IN (${TERMINAL.join(", ")}))`;
 

@@ -41,13 +41,45 @@ export const mutationPermissions: { readonly [Name in keyof Mutations]: readonly
   write_run_logs: runners,
   set_flow_run_states: runners,
   set_task_run_states: runners,
+  get_or_create_task_run: runners,
+  get_or_create_task_run_info: runners,
+  update_task_run_heartbeat: runners,
+  set_task_run_name: runners,
+  delete_agent: users,
   // Flows
   create_project: deployers,
   create_flow: deployers,
   // Runs; a task may start, cancel and resume runs of other flows
   create_flow_run: doers,
   cancel_flow_run: doers,
+  set_flow_run_name: doers,
+  set_flow_run_labels: deployers,
+  delete_flow_run: users,
   resume_task_run: doers,
+  // Limits
+  update_task_tag_limit: deployers,
+  delete_task_tag_limit: deployers,
+  update_flow_concurrency_limit: deployers,
+  delete_flow_concurrency_limit: deployers,
+  // What a tenant keeps beside its flows; tasks write key values and artifacts
+  set_key_value: doers,
+  delete_key_value: doers,
+  set_secret: users,
+  delete_secret: users,
+  create_cloud_hook: users,
+  delete_cloud_hook: users,
+  set_cloud_hook_active: users,
+  set_cloud_hook_inactive: users,
+  test_cloud_hook: users,
+  create_task_run_artifact: runners,
+  update_task_run_artifact: runners,
+  delete_task_run_artifact: runners,
+  mark_message_as_read: deployers,
+  mark_message_as_unread: deployers,
+  delete_message: deployers,
+  create_agent_config: users,
+  update_agent_config: users,
+  delete_agent_config: users,
 };
 
 /** The query roots that are not read straight from a table. */
@@ -56,6 +88,10 @@ export const queryPermissions: { readonly [Name in keyof Queries]: readonly Scop
   api: all,
   auth_info: all,
   cached_states: runners,
+  get_task_run_info: runners,
+  // What a run needs, and nobody who only looks on
+  secret_value: runners,
+  secret_names: doers,
 };
 
 export const subscriptionPermissions: { readonly [Name in keyof Subscriptions]: readonly Scope[] } = {
@@ -84,6 +120,7 @@ export const readPermissions: { readonly [Table in ReadableTable]: readonly Scop
   message: all,
   // Their addresses often are secrets.
   cloud_hook: users,
+  cloud_hook_delivery: users,
   api_key: users,
 };
 

@@ -5,15 +5,41 @@ import { MillraceError } from "../../core/errors.js";
 import type { Database } from "../../db/database.js";
 import { findAgent } from "../../db/queries/agents.js";
 import { guardRoots } from "../access/guard-roots.js";
-import { getRunsInQueue, registerAgent, writeRunLogs } from "../mutations/agents.js";
+import { createAgentConfig, deleteAgentConfig, updateAgentConfig } from "../mutations/agent-configs.js";
+import { deleteAgentOfTenant, getRunsInQueue, registerAgent, writeRunLogs } from "../mutations/agents.js";
 import { authInfo, createApiKey, deleteApiKeyOfTenant } from "../mutations/api-keys.js";
+import { createTaskRunArtifact, deleteTaskRunArtifact, updateTaskRunArtifact } from "../mutations/artifacts.js";
+import { deleteFlowRun, labelFlowRun, nameFlowRun } from "../mutations/change-flow-run.js";
 import { agentUnknown, claimRuns } from "../mutations/claim-runs.js";
+import {
+  createCloudHook,
+  deleteCloudHook,
+  setCloudHookActive,
+  setCloudHookInactive,
+  testCloudHook,
+} from "../mutations/cloud-hooks.js";
 import { createFlow } from "../mutations/create-flow.js";
 import { cancelFlowRun, createFlowRun } from "../mutations/flow-runs.js";
+import { deleteKeyValue, setKeyValue } from "../mutations/key-values.js";
 import { releaseRuns, renewLeases, updateFlowRunHeartbeat } from "../mutations/leases.js";
+import {
+  deleteFlowConcurrencyLimit,
+  deleteTaskTagLimit,
+  updateFlowConcurrencyLimit,
+  updateTaskTagLimit,
+} from "../mutations/limits.js";
+import { deleteMessage, markMessageAsRead, markMessageAsUnread } from "../mutations/messages.js";
 import { reportStates } from "../mutations/report-states.js";
 import { resumeTaskRun } from "../mutations/resume.js";
+import { deleteSecret, secretNames, secretValue, setSecret } from "../mutations/secrets.js";
 import { setFlowRunStates, setTaskRunStates } from "../mutations/set-states.js";
+import {
+  getOrCreateTaskRun,
+  getOrCreateTaskRunInfo,
+  getTaskRunInfo,
+  nameTaskRun,
+  updateTaskRunHeartbeat,
+} from "../mutations/task-runs.js";
 import { api, createProject, hello } from "../mutations/tenants.js";
 import type { RequestContext } from "../parts.js";
 import { readCachedStates } from "../read/cached-states.js";
@@ -29,12 +55,20 @@ type MutationResolvers = {
 };
 type QueryResolvers = {
   [Name in keyof Queries]: (
-    input: Queries[Name]["arguments"] extends { input: infer Input } ? Input : unknown,
+    input: Queries[Name]["arguments"] extends { input: infer Input } ? Input : Queries[Name]["arguments"],
     context: RequestContext,
   ) => Promise<Queries[Name]["payload"]>;
 };
 
-const queries: QueryResolvers = { hello, auth_info: authInfo, api, cached_states: readCachedStates };
+const queries: QueryResolvers = {
+  hello,
+  auth_info: authInfo,
+  api,
+  cached_states: readCachedStates,
+  get_task_run_info: getTaskRunInfo,
+  secret_value: secretValue,
+  secret_names: secretNames,
+};
 const mutations: MutationResolvers = {
   create_project: createProject,
   create_flow: createFlow,
@@ -46,13 +80,43 @@ const mutations: MutationResolvers = {
   renew_leases: renewLeases,
   release_runs: releaseRuns,
   report_states: reportStates,
+  update_task_tag_limit: updateTaskTagLimit,
+  delete_task_tag_limit: deleteTaskTagLimit,
+  update_flow_concurrency_limit: updateFlowConcurrencyLimit,
+  delete_flow_concurrency_limit: deleteFlowConcurrencyLimit,
   set_flow_run_states: setFlowRunStates,
   set_task_run_states: setTaskRunStates,
   resume_task_run: resumeTaskRun,
   write_run_logs: writeRunLogs,
   update_flow_run_heartbeat: updateFlowRunHeartbeat,
+  set_flow_run_name: nameFlowRun,
+  set_flow_run_labels: labelFlowRun,
+  delete_flow_run: deleteFlowRun,
+  get_or_create_task_run: getOrCreateTaskRun,
+  get_or_create_task_run_info: getOrCreateTaskRunInfo,
+  set_task_run_name: nameTaskRun,
+  update_task_run_heartbeat: updateTaskRunHeartbeat,
+  delete_agent: deleteAgentOfTenant,
   create_api_key: createApiKey,
   delete_api_key: deleteApiKeyOfTenant,
+  set_key_value: setKeyValue,
+  delete_key_value: deleteKeyValue,
+  set_secret: setSecret,
+  delete_secret: deleteSecret,
+  create_cloud_hook: createCloudHook,
+  delete_cloud_hook: deleteCloudHook,
+  set_cloud_hook_active: setCloudHookActive,
+  set_cloud_hook_inactive: setCloudHookInactive,
+  test_cloud_hook: testCloudHook,
+  create_task_run_artifact: createTaskRunArtifact,
+  update_task_run_artifact: updateTaskRunArtifact,
+  delete_task_run_artifact: deleteTaskRunArtifact,
+  mark_message_as_read: markMessageAsRead,
+  mark_message_as_unread: markMessageAsUnread,
+  delete_message: deleteMessage,
+  create_agent_config: createAgentConfig,
+  update_agent_config: updateAgentConfig,
+  delete_agent_config: deleteAgentConfig,
 };
 
 /** The schema as text: the contract. */
@@ -76,7 +140,8 @@ function attach(schema: GraphQLSchema, root: string, resolvers: QueryResolvers |
   const fields = type.getFields();
   for (const [name, resolve] of Object.entries(resolvers)) {
     const call = resolve as (input: unknown, context: RequestContext) => Promise<unknown>;
-    fields[name]!.resolve = (_root, args, context: RequestContext) => call(args.input, context);
+    fields[name]!.resolve = (_root, args, context: RequestContext) =>
+      call("input" in args ? args.input : args, context);
   }
 }
 

@@ -1,4 +1,5 @@
 import type {
+  DeleteAgentInput,
   GetRunsInQueueInput,
   IdPayload,
   RegisterAgentInput,
@@ -6,9 +7,17 @@ import type {
   SuccessPayload,
   WriteRunLogsInput,
 } from "../../client/wire.js";
+import { MillraceError } from "../../core/errors.js";
 import { newId } from "../../core/ids.js";
 import { normalizeLabels } from "../../core/labels.js";
-import { type AgentRow, findSameAgent, insertAgent, touchAgents } from "../../db/queries/agents.js";
+import {
+  type AgentRow,
+  countHeldBy,
+  deleteAgent,
+  findSameAgent,
+  insertAgent,
+  touchAgents,
+} from "../../db/queries/agents.js";
 import { knownFlowRunIds } from "../../db/queries/flow-runs.js";
 import { insertLogs } from "../../db/queries/logs.js";
 import { hasKnownLevel, logLine } from "../log-line.js";
@@ -34,10 +43,28 @@ export async function registerAgent(input: RegisterAgentInput, context: RequestC
     last_queried: now,
   };
   return parts.database.write(async (transaction) => {
+    await transaction.lock(`agent ${caller.tenantId} ${agent.name}`);
     const same = await findSameAgent(transaction, agent);
     if (same) await touchAgents(transaction, [{ tenantId: caller.tenantId, agentId: same.id, at: now }]);
     else await insertAgent(transaction, agent);
     return { id: same?.id ?? agent.id };
+  });
+}
+
+/** Runs that it had keep its id. One that is gone already is an answer to a request that came twice. */
+export async function deleteAgentOfTenant(
+  { agent_id }: DeleteAgentInput,
+  { parts, caller }: RequestContext,
+): Promise<SuccessPayload> {
+  return parts.database.write(async (transaction) => {
+    const held = await countHeldBy(transaction, agent_id);
+    if (held > 0) {
+      throw new MillraceError("INPUT_INVALID", `Agent ${agent_id} cannot be deleted: it holds ${held} flow runs.`, {
+        hint: "Stop it first; when its leases have ended, its runs are for others.",
+      });
+    }
+    const found = await deleteAgent(transaction, caller.tenantId, agent_id);
+    return found > 0 ? { success: true, error: null } : { success: false, error: `Agent ${agent_id} not found.` };
   });
 }
 

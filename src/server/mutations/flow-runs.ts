@@ -1,10 +1,9 @@
 import type { CancelFlowRunInput, CreateFlowRunInput, IdPayload, StatePayload } from "../../client/wire.js";
 import { MillraceError } from "../../core/errors.js";
-import { isRunning, isTerminal, type StateType } from "../../core/state.js";
 import { findFlowRunByKey } from "../../db/queries/flow-runs.js";
 import { currentFlowToRun, type FlowToRun, flowToRun } from "../../db/queries/flows.js";
 import type { RequestContext } from "../parts.js";
-import { moveFlowRun, orThrow } from "../states/apply-state.js";
+import { requestCancel } from "../states/apply-state.js";
 import { type Ledger, readFlowRuns, withLedger } from "../states/ledger.js";
 import { addNewFlowRun } from "../states/new-flow-run.js";
 
@@ -13,6 +12,8 @@ export function createFlowRun(input: CreateFlowRunInput, { parts, caller }: Requ
   return withLedger(parts, { tenantId: caller.tenantId }, async (ledger) => {
     const flow = await findFlow(ledger, input);
     if (input.idempotency_key) {
+      // Of two that ask at once with one key, the second finds the run of the first.
+      await ledger.transaction.lock(`flow run ${flow.id} ${input.idempotency_key}`);
       const known = await findFlowRunByKey(ledger.transaction, flow.id, input.idempotency_key);
       if (known !== undefined) return { id: known };
     }
@@ -42,22 +43,12 @@ async function findFlow(ledger: Ledger, input: CreateFlowRunInput): Promise<Flow
   throw new MillraceError("INPUT_INVALID", "create_flow_run names neither a flow_id nor a version_group_id.");
 }
 
-/** Asks a run to stop, or ends it where nobody runs it (protocol notes, section 2.4). */
 export function cancelFlowRun(input: CancelFlowRunInput, { parts, caller }: RequestContext): Promise<StatePayload> {
   return withLedger(parts, { tenantId: caller.tenantId }, async (ledger) => {
     await readFlowRuns(ledger, [input.flow_run_id]);
     const run = ledger.flowRuns.get(input.flow_run_id);
     if (!run) throw new MillraceError("FLOW_RUN_NOT_FOUND", `Flow run ${input.flow_run_id} not found.`);
-    const now = { type: (run.state ?? "Pending") as StateType };
-    // Only an agent that holds the run can end what it is doing, and will: at the latest its lease ends.
-    const isHeld = run.lease_agent_id !== null;
-    if (!isTerminal(now) && !(isHeld && now.type === "Cancelling")) {
-      const state =
-        isHeld && isRunning(now)
-          ? { type: "Cancelling", message: "Flow run is cancelling" }
-          : { type: "Cancelled", message: "Flow run is cancelled" };
-      orThrow(await moveFlowRun(ledger, run, { state, at: ledger.now }));
-    }
+    await requestCancel(ledger, run);
     return { state: run.state ?? "Pending" };
   });
 }

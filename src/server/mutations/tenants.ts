@@ -35,5 +35,5 @@ export async function hello(): Promise<string> {
 }
 
 export async function api(): Promise<ApiInfo> {
-  return { backend: "SERVER", mode: "normal", version, core_version: version };
+  return { backend: "SERVER", mode: "normal", version, core_version: version, release_timestamp: null };
 }

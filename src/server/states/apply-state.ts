@@ -1,50 +1,41 @@
-import { fromWireState, toWireState, type WireState } from "../../codec/state-json.js";
-import { type ErrorCode, isMillraceError, MillraceError } from "../../core/errors.js";
-import { isScheduled, isTerminal, isType, makeState, type State, type StateType } from "../../core/state.js";
+import { fromWireState, toWireState } from "../../codec/state-json.js";
+import { MillraceError } from "../../core/errors.js";
+import {
+  isRunning,
+  isScheduled,
+  isTerminal,
+  isType,
+  makeState,
+  type StateType,
+  unwrapState,
+} from "../../core/state.js";
 import { type Refusal, refuseFlowRunMove, refuseTaskRunMove } from "../../core/transitions.js";
-import type { FlowRunRow } from "../../db/queries/flow-runs.js";
+import { type FlowRunRow, flowRunsAskedForBy } from "../../db/queries/flow-runs.js";
 import { flowGroupIdOf } from "../../db/queries/flows.js";
+import type { FlowRunStateRow, TaskRunStateRow } from "../../db/queries/states.js";
 import type { TaskRunRow } from "../../db/queries/task-runs.js";
 import { openTaskRunsOf } from "../../db/queries/task-runs.js";
-import type { Ledger } from "./ledger.js";
+import { type Before, beforeOf } from "../limits/moves.js";
+import { type Ledger, readFlowRuns } from "./ledger.js";
+import { type Move, type ReadMove, type Refused, readMove, withInputsOf } from "./read-move.js";
+
+export type { Move, Refused } from "./read-move.js";
 
 /*
  * The judge of states, and the only writer of them. A move is judged against the rows in the ledger, which carry every
  * move that the same transaction has accepted before; `commitLedger` then writes each touched row once.
  */
 
-/** Why a state was not accepted. */
-export interface Refused {
-  code: ErrorCode;
-  message: string;
-}
-
-/** A state that a run is asked to enter. */
-export interface Move {
-  /** The state as the wire's JSON; it is kept as it came. */
-  state: unknown;
-  /** When it was entered, ISO 8601. */
-  at: string;
-  /** The version that it follows, where the sender knows. */
-  version?: number | null | undefined;
-}
-
-/** The longest state, in characters of JSON; the protocol's own limit. */
-const MAX_STATE_LENGTH = 1_000_000;
 /** States whose time is a run's end; the others of the Finished family are not (section 2.3 of the protocol notes). */
 const ENDING: ReadonlySet<StateType> = new Set(["Success", "Failed", "Cached", "TimedOut", "Looped", "Cancelled"]);
 
 const NOT_REACHED = "Not reached: the flow run failed before.";
 
-interface ReadMove {
-  state: State;
-  serialized: string;
-}
-
 /** Moves a flow run, and with it whatever must follow: its lease, and task runs that nobody will finish. */
 export async function moveFlowRun(ledger: Ledger, run: FlowRunRow, move: Move): Promise<Refused | null> {
   const read = readMove(move, ledger.now);
   if ("code" in read) return read;
+  if (isRepeated(run, move, read)) return null;
   const to = read.state.type;
   const refused =
     refuseVersion(run, move.version, `flow run ${run.id}`) ??
@@ -52,6 +43,7 @@ export async function moveFlowRun(ledger: Ledger, run: FlowRunRow, move: Move): 
   if (refused) return refused;
 
   if (isTerminal({ type: to })) await closeTaskRuns(ledger, run, read);
+  ledger.limitMoves.flows.set(run, beforeOf(run));
   enter(run, read, ledger.now);
   ledger.changedFlowRuns.add(run);
   ledger.flowRunStates.push({ ...historyOf(run, read), flow_run_id: run.id });
@@ -69,7 +61,39 @@ export async function moveFlowRun(ledger: Ledger, run: FlowRunRow, move: Move): 
     run.heartbeat = ledger.now;
   }
   if (isScheduled({ type: to }) && run.state_start_time !== null) await noteDue(ledger, run, run.state_start_time);
+  if (to === "Cancelled") await cancelChildren(ledger, run.id);
   return null;
+}
+
+/** A Submitted that comes again may come from a second agent: it is a lock, and no two may have it. */
+function isRepeated(run: FlowRunRow | TaskRunRow, move: Move, read: ReadMove): boolean {
+  return move.mayRepeat === true && run.serialized_state === read.serialized && read.state.type !== "Submitted";
+}
+
+/**
+ * Asks a run to stop, or ends it where nobody runs it (protocol notes, section 2.4). Only who has its code can say that it
+ * stopped: the agent that holds the lease or, for a run of Prefect's, its process, which asks every 15 seconds. Both may die
+ * first; then the lease or the heartbeat ends, and the run with it: see `closeCancelled`.
+ */
+export async function requestCancel(ledger: Ledger, run: FlowRunRow): Promise<void> {
+  const now = { type: (run.state ?? "Pending") as StateType };
+  const isHeld = run.lease_agent_id !== null || run.engine === "prefect";
+  if (isTerminal(now) || (isHeld && now.type === "Cancelling")) return;
+  const state =
+    isHeld && isRunning(now)
+      ? { type: "Cancelling", message: "Flow run is cancelling" }
+      : { type: "Cancelled", message: "Flow run is cancelled" };
+  orThrow(await moveFlowRun(ledger, run, { state, at: ledger.now }));
+}
+
+/** The runs that tasks of a cancelled run asked for are to stop too, and theirs in turn. */
+async function cancelChildren(ledger: Ledger, flowRunId: string): Promise<void> {
+  const ids = await flowRunsAskedForBy(ledger.transaction, ledger.tenantId, flowRunId);
+  await readFlowRuns(ledger, ids);
+  for (const id of ids) {
+    const child = ledger.flowRuns.get(id);
+    if (child) await requestCancel(ledger, child);
+  }
 }
 
 /** Agents of ours are to be told when the run is due. */
@@ -84,8 +108,10 @@ export async function noteDue(ledger: Ledger, run: FlowRunRow, dueAt: string): P
 
 /** Moves a task run. `flowRun` is the one it belongs to, as the ledger has it. */
 export function moveTaskRun(ledger: Ledger, flowRun: FlowRunRow, run: TaskRunRow, move: Move): Refused | null {
-  const read = readMove(move, ledger.now);
-  if ("code" in read) return read;
+  const sent = readMove(move, ledger.now);
+  if ("code" in sent) return sent;
+  const read = withInputsOf(run.serialized_state, sent);
+  if (isRepeated(run, move, read)) return null;
   const to = read.state.type;
   const refused =
     refuseEnded(flowRun, run) ??
@@ -94,7 +120,7 @@ export function moveTaskRun(ledger: Ledger, flowRun: FlowRunRow, run: TaskRunRow
   if (refused) return refused;
   if (isType(to, "Running")) {
     if (flowRun.state !== "Running") {
-      const message = `State update failed for task run ID ${run.id}: provided a running state but associated flow run ${flowRun.id} is not in a running state (it is ${flowRun.state}).`;
+      const message = `State update failed for task run ID ${run.id}: provided a running state but associated flow run ${flowRun.id} is not in a running state. Now it is ${flowRun.state}.`;
       return { code: "STATE_REFUSED", message };
     }
     run.heartbeat = ledger.now;
@@ -104,6 +130,7 @@ export function moveTaskRun(ledger: Ledger, flowRun: FlowRunRow, run: TaskRunRow
 }
 
 function writeTaskRun(ledger: Ledger, run: TaskRunRow, read: ReadMove): void {
+  ledger.limitMoves.tasks.set(run, beforeOf(run));
   enter(run, read, ledger.now);
   if (!ledger.newTaskRuns.has(run)) ledger.changedTaskRuns.add(run);
   ledger.taskRunStates.push({ ...historyOf(run, read), task_run_id: run.id });
@@ -134,29 +161,31 @@ function leftOpen(flowRunEnd: StateType, at: string): ReadMove {
   return { state, serialized: JSON.stringify(toWireState(state)) };
 }
 
-/** The state of a move, read and checked, or why it cannot be. */
-function readMove(move: Move, now: string): ReadMove | Refused {
-  try {
-    const state = fromWireState(move.state, move.at);
-    let wire = move.state as WireState;
-    // Due at once unless it says otherwise; only a pause may have no end.
-    if (isScheduled(state) && state.type !== "Paused" && (state.startAt === undefined || state.startAt === null)) {
-      state.startAt = now;
-      wire = { ...wire, start_time: now };
-    }
-    const serialized = JSON.stringify(wire);
-    if (serialized.length > MAX_STATE_LENGTH) {
-      return {
-        code: "STATE_REFUSED",
-        message: `A state of ${serialized.length} characters is longer than ${MAX_STATE_LENGTH}.`,
-      };
-    }
-    return { state, serialized };
-  } catch (error) {
-    if (!isMillraceError(error)) throw error;
-    return { code: error.code, message: error.message };
-  }
+/**
+ * Puts a run that the same transaction has moved into Running, and for which there is no slot, into Queued in its place: under
+ * the same version, around the state that it had before.
+ */
+export function enterQueued(
+  ledger: Ledger,
+  run: FlowRunRow | TaskRunRow,
+  before: Before,
+  { message, startAt }: { message: string; startAt: string | null },
+): void {
+  const at = run.state_timestamp ?? ledger.now;
+  const wrapped = before.serialized === null ? null : unwrapState(fromWireState(JSON.parse(before.serialized), at));
+  const state = makeState("Queued", message, { at, startAt, ...(wrapped ? { wrapped } : {}) });
+  const read = { state, serialized: JSON.stringify(toWireState(state)) };
+  run.start_time = before.startTime;
+  run.version -= 1;
+  enter(run, read, ledger.now);
+  const history: readonly (FlowRunStateRow | TaskRunStateRow)[] =
+    "lease_agent_id" in run ? ledger.flowRunStates : ledger.taskRunStates;
+  const entry = history.findLast((each) => runIdOf(each) === run.id && each.version === run.version);
+  if (entry) Object.assign(entry, historyOf(run, read));
 }
+
+const runIdOf = (entry: FlowRunStateRow | TaskRunStateRow): string =>
+  "task_run_id" in entry ? entry.task_run_id : entry.flow_run_id;
 
 function refuseEnded(flowRun: FlowRunRow, run: TaskRunRow): Refused | null {
   if (flowRun.state === null || !isTerminal({ type: flowRun.state as StateType })) return null;
