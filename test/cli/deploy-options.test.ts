@@ -38,9 +38,10 @@ t.test(
     const words = ["deploy", "greets.ts", "--project", "Tests", "--create-project", "--json", "--storage"];
     const { stdout } = await millrace([...words, `local:${home}/kept`], { home });
     t.match(JSON.parse(stdout), [{ savedFlow: { type: "Local", location: new RegExp(`^${home}/kept/`) } }]);
-    const { code, stderr } = await millrace([...words, "ftp://kept"], { home });
-    t.equal(code, 1);
-    t.match(stderr, /TASK_OPTIONS_INVALID/);
-    t.match(stderr, /"ftp:\/\/kept" is not the address of a storage/);
+    const refused = await millrace([...words, "ftp://kept"], { home });
+    t.equal(refused.code, 1);
+    t.match(JSON.parse(refused.stdout), {
+      error: { code: "TASK_OPTIONS_INVALID", message: '"ftp://kept" is not the address of a storage.' },
+    });
   },
 );
