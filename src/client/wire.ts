@@ -78,6 +78,8 @@ export interface ClaimRunsInput {
   limit: number;
   /** How long the claim lasts without being renewed, in milliseconds. */
   lease_ms: number;
+  /** The same one again, because no answer came: what was given then is answered, as far as the agent still holds it. */
+  claim_id?: string | null;
 }
 
 export interface ClaimRunsPayload {
@@ -126,6 +128,8 @@ export interface RenewLeasesPayload {
   lost: string[];
   /** Runs to stop and then report as Cancelled. */
   cancelling: string[];
+  /** Task runs that waited for a slot and have it: they may ask for Running again. */
+  granted: string[];
 }
 
 export interface ReleaseRunsInput {
@@ -175,6 +179,10 @@ export interface ReportStatesPayload {
   /** Runs of which a state was refused; nothing of such a run in this batch was written from that state on. */
   refused: RefusedReport[];
   cancelling: string[];
+  /** Task runs that were to be Running and found no slot: they are Queued, under the version that Running would have had, and wait until they are told. */
+  queued: string[];
+  /** Task runs that waited for a slot and have it: they may ask for Running again. */
+  granted: string[];
 }
 
 export interface RefusedReport {
@@ -188,6 +196,8 @@ export interface AgentEvent {
   run_due: boolean;
   /** Runs of this agent that are to stop. */
   cancelling: string[];
+  /** Task runs of this agent that waited for a slot and have it: they may ask for Running again. */
+  granted: string[];
 }
 
 export interface CreateTaskRunArtifactInput {
@@ -264,7 +274,10 @@ export interface Mutations {
   /** The versions' own schedules count again. */
   delete_flow_group_schedule: { arguments: { input: DeleteFlowGroupScheduleInput }; payload: SuccessPayload };
   /** Values for parameters of new runs, over the defaults of the versions. */
-  set_flow_group_default_parameters: { arguments: { input: SetFlowGroupDefaultParametersInput }; payload: SuccessPayload };
+  set_flow_group_default_parameters: {
+    arguments: { input: SetFlowGroupDefaultParametersInput };
+    payload: SuccessPayload;
+  };
   /** With all versions, their runs and histories. */
   delete_flow_group: { arguments: { input: DeleteFlowGroupInput }; payload: SuccessPayload };
   /** Runs of Prefect's runner that have fallen silent are noticed. */
@@ -304,6 +317,12 @@ export interface Mutations {
   /** Replaces the value of a key that is there already. The value is JSON of at most 10,000 bytes. */
   set_key_value: { arguments: { input: SetKeyValueInput }; payload: IdPayload };
   delete_key_value: { arguments: { input: DeleteKeyValueInput }; payload: SuccessPayload };
+  /** How many task runs with this tag may be Running at once; 0 pauses them. It takes effect at once, for runs under way too: none is stopped, and none begins until enough have ended. */
+  update_task_tag_limit: { arguments: { input: UpdateTaskTagLimitInput }; payload: IdPayload };
+  delete_task_tag_limit: { arguments: { input: DeleteTaskTagLimitInput }; payload: SuccessPayload };
+  /** How many flow runs with this label may be under way at once; 0 pauses them. */
+  update_flow_concurrency_limit: { arguments: { input: UpdateFlowConcurrencyLimitInput }; payload: IdPayload };
+  delete_flow_concurrency_limit: { arguments: { input: DeleteFlowConcurrencyLimitInput }; payload: SuccessPayload };
   write_run_logs: { arguments: { input: WriteRunLogsInput }; payload: SuccessPayload };
   mark_message_as_read: { arguments: { input: MarkMessageAsReadInput }; payload: SuccessPayload };
   mark_message_as_unread: { arguments: { input: MarkMessageAsUnreadInput }; payload: SuccessPayload };
@@ -316,7 +335,10 @@ export interface Mutations {
   /** Registers a flow, with its tasks and edges where they are in it. The same idempotency key as the newest version's answers that version's id, unchanged. */
   create_flow: { arguments: { input: CreateFlowInput }; payload: CreateFlowPayload };
   /** The flow as base64 of gzipped JSON. */
-  create_flow_from_compressed_string: { arguments: { input: CreateFlowFromCompressedStringInput }; payload: CreateFlowPayload };
+  create_flow_from_compressed_string: {
+    arguments: { input: CreateFlowFromCompressedStringInput };
+    payload: CreateFlowPayload;
+  };
   /** Adds tasks to a flow; those whose slug it has already are left as they are. */
   register_tasks: { arguments: { input: RegisterTasksInput }; payload: SuccessPayload };
   /** Adds edges between a flow's tasks; those that it has already are left as they are. */
@@ -555,6 +577,25 @@ export interface SetKeyValueInput {
 
 export interface DeleteKeyValueInput {
   key_value_id: string;
+}
+
+export interface UpdateTaskTagLimitInput {
+  tag: string;
+  limit: number;
+}
+
+export interface DeleteTaskTagLimitInput {
+  limit_id: string;
+}
+
+export interface UpdateFlowConcurrencyLimitInput {
+  /** The label. */
+  name: string;
+  limit: number;
+}
+
+export interface DeleteFlowConcurrencyLimitInput {
+  limit_id: string;
 }
 
 export interface WriteRunLogsInput {

@@ -58,7 +58,12 @@ export function checkDeployedSchedule({
   if (schedule === null) return;
   checkSchedule(schedule);
   checkParameters(name, parameters, schedule);
-  for (const clock of schedule.clocks) {
+  checkGaps(name, schedule);
+}
+
+/** @throws SCHEDULE_INVALID where a clock asks for runs less than 60 s apart */
+export function checkGaps(name: string, { clocks }: Schedule): void {
+  for (const clock of clocks) {
     if (!isTooOften(clock)) continue;
     throw invalid(`Flow "${name}" is scheduled less than ${MIN_DEPLOYED_GAP_MS / 1_000} s apart: ${describe(clock)}.`, {
       hint: "Schedule a deployed flow by minutes or more; flow.serve() runs it more often, in its own process.",

@@ -10,6 +10,7 @@ import type {
 } from "../../src/client/wire.js";
 import { newId } from "../../src/core/ids.js";
 import { type Server, type ServerOptions, startServer } from "../../src/server/server.js";
+import { databaseAt } from "./test-database.js";
 
 interface Teardown {
   teardown(fn: () => void | Promise<void>): void;
@@ -71,6 +72,35 @@ const DONE = "success error";
 const selections: { [Name in keyof Mutations]: string } = {
   create_project: "id",
   create_flow: "id version flow_group_id created",
+  create_flow_from_compressed_string: "id version flow_group_id created",
+  create_tenant: "id",
+  delete_tenant: "success error",
+  update_tenant_name: "id",
+  update_tenant_slug: "id",
+  update_tenant_settings: "id",
+  set_project_name: "id",
+  set_project_description: "id",
+  delete_project: "success error",
+  register_tasks: "success error",
+  register_edges: "success error",
+  set_schedule_active: "success error",
+  set_schedule_inactive: "success error",
+  archive_flow: "success error",
+  delete_flow: "success error",
+  update_flow_project: "id",
+  set_flow_group_description: "success error",
+  set_flow_group_labels: "success error",
+  set_flow_group_run_config: "success error",
+  set_flow_group_schedule: "success error",
+  delete_flow_group_schedule: "success error",
+  set_flow_group_default_parameters: "success error",
+  delete_flow_group: "success error",
+  enable_flow_heartbeat: "success error",
+  disable_flow_heartbeat: "success error",
+  enable_flow_lazarus_process: "success error",
+  disable_flow_lazarus_process: "success error",
+  enable_flow_version_lock: "success error",
+  disable_flow_version_lock: "success error",
   create_flow_run: "id",
   cancel_flow_run: "state",
   register_agent: "id",
@@ -126,7 +156,7 @@ export function mutation(name: keyof Mutations): string {
 export async function startTestCloud(t: Teardown, options: Partial<ServerOptions> = {}): Promise<TestCloud> {
   const folder = await mkdtemp(join(tmpdir(), "millrace-cloud-"));
   const log: TestCloud["log"] = [];
-  const file = options.database ?? join(folder, "millrace.db");
+  const file = await databaseAt(t, options.database ?? join(folder, "millrace.db"));
   const server = await startServer({ port: 0, log: (line) => log.push(line), ...options, database: file });
   t.teardown(async () => {
     await server.close();

@@ -13,6 +13,7 @@ export const settings: Migration = {
   up: `
 ALTER TABLE tenant ADD COLUMN info TEXT;
 ALTER TABLE tenant ADD COLUMN settings TEXT NOT NULL DEFAULT '{}';
+CREATE INDEX flow_run_scheduled ON flow_run (flow_id) WHERE state = 'Scheduled';
 CREATE TABLE membership (user_id TEXT NOT NULL, tenant_id TEXT NOT NULL REFERENCES tenant ON DELETE CASCADE, created TEXT NOT NULL,
   PRIMARY KEY (user_id, tenant_id)) STRICT, WITHOUT ROWID;
 INSERT INTO membership (user_id, tenant_id, created)
@@ -34,7 +35,7 @@ CREATE INDEX cloud_hook_delivery_due ON cloud_hook_delivery (next_attempt_at) WH
 CREATE INDEX cloud_hook_delivery_over ON cloud_hook_delivery (updated) WHERE next_attempt_at IS NULL;
 `,
   down: `
-DROP TABLE membership; DROP TABLE cloud_hook_delivery; DROP TABLE cloud_hook; DROP TABLE message; DROP TABLE task_run_artifact; DROP TABLE agent_config;
+DROP INDEX flow_run_scheduled; DROP TABLE membership; DROP TABLE cloud_hook_delivery; DROP TABLE cloud_hook; DROP TABLE message; DROP TABLE task_run_artifact; DROP TABLE agent_config;
 DROP TABLE secret; DROP TABLE key_value;
 ALTER TABLE tenant DROP COLUMN settings; ALTER TABLE tenant DROP COLUMN info;
 `,

@@ -40,4 +40,10 @@ export class KnownKeys {
     this.#generation += 1;
     for (const [header, { key }] of this.#byHeader) if (key.id === keyId) this.#byHeader.delete(header);
   }
+
+  /** The tenant is gone, with its keys; who asks for it is refused. */
+  forgetTenant(tenantId: string): void {
+    this.#generation += 1;
+    for (const [header, { caller }] of this.#byHeader) if (caller.tenantId === tenantId) this.#byHeader.delete(header);
+  }
 }

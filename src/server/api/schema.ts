@@ -18,8 +18,30 @@ import {
   setCloudHookInactive,
   testCloudHook,
 } from "../mutations/cloud-hooks.js";
-import { createFlow } from "../mutations/create-flow.js";
+import { createFlow, createFlowFromCompressedString } from "../mutations/create-flow.js";
+import {
+  deleteFlowGroup,
+  deleteFlowGroupSchedule,
+  disableFlowHeartbeat,
+  disableFlowLazarusProcess,
+  disableFlowVersionLock,
+  enableFlowHeartbeat,
+  enableFlowLazarusProcess,
+  enableFlowVersionLock,
+  setFlowGroupDefaultParameters,
+  setFlowGroupDescription,
+  setFlowGroupLabels,
+  setFlowGroupRunConfig,
+  setFlowGroupSchedule,
+} from "../mutations/flow-groups.js";
 import { cancelFlowRun, createFlowRun } from "../mutations/flow-runs.js";
+import {
+  archiveFlow,
+  deleteFlow,
+  setScheduleActive,
+  setScheduleInactive,
+  updateFlowProject,
+} from "../mutations/flows.js";
 import { deleteKeyValue, setKeyValue } from "../mutations/key-values.js";
 import { releaseRuns, renewLeases, updateFlowRunHeartbeat } from "../mutations/leases.js";
 import {
@@ -29,6 +51,8 @@ import {
   updateTaskTagLimit,
 } from "../mutations/limits.js";
 import { deleteMessage, markMessageAsRead, markMessageAsUnread } from "../mutations/messages.js";
+import { createProject, deleteProject, setProjectDescription, setProjectName } from "../mutations/projects.js";
+import { registerEdges, registerTasks } from "../mutations/register-graph.js";
 import { reportStates } from "../mutations/report-states.js";
 import { resumeTaskRun } from "../mutations/resume.js";
 import { deleteSecret, secretNames, secretValue, setSecret } from "../mutations/secrets.js";
@@ -40,7 +64,15 @@ import {
   nameTaskRun,
   updateTaskRunHeartbeat,
 } from "../mutations/task-runs.js";
-import { api, createProject, hello } from "../mutations/tenants.js";
+import {
+  api,
+  createTenant,
+  deleteTenant,
+  hello,
+  updateTenantName,
+  updateTenantSettings,
+  updateTenantSlug,
+} from "../mutations/tenants.js";
 import type { RequestContext } from "../parts.js";
 import { readCachedStates } from "../read/cached-states.js";
 import { addReadApi } from "../read/read-schema.js";
@@ -72,6 +104,35 @@ const queries: QueryResolvers = {
 const mutations: MutationResolvers = {
   create_project: createProject,
   create_flow: createFlow,
+  create_tenant: createTenant,
+  delete_tenant: deleteTenant,
+  update_tenant_name: updateTenantName,
+  update_tenant_slug: updateTenantSlug,
+  update_tenant_settings: updateTenantSettings,
+  set_project_name: setProjectName,
+  set_project_description: setProjectDescription,
+  delete_project: deleteProject,
+  create_flow_from_compressed_string: createFlowFromCompressedString,
+  register_tasks: registerTasks,
+  register_edges: registerEdges,
+  set_schedule_active: setScheduleActive,
+  set_schedule_inactive: setScheduleInactive,
+  archive_flow: archiveFlow,
+  delete_flow: deleteFlow,
+  update_flow_project: updateFlowProject,
+  set_flow_group_description: setFlowGroupDescription,
+  set_flow_group_labels: setFlowGroupLabels,
+  set_flow_group_run_config: setFlowGroupRunConfig,
+  set_flow_group_schedule: setFlowGroupSchedule,
+  delete_flow_group_schedule: deleteFlowGroupSchedule,
+  set_flow_group_default_parameters: setFlowGroupDefaultParameters,
+  delete_flow_group: deleteFlowGroup,
+  enable_flow_heartbeat: enableFlowHeartbeat,
+  disable_flow_heartbeat: disableFlowHeartbeat,
+  enable_flow_lazarus_process: enableFlowLazarusProcess,
+  disable_flow_lazarus_process: disableFlowLazarusProcess,
+  enable_flow_version_lock: enableFlowVersionLock,
+  disable_flow_version_lock: disableFlowVersionLock,
   create_flow_run: createFlowRun,
   cancel_flow_run: cancelFlowRun,
   register_agent: registerAgent,

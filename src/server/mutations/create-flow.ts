@@ -1,65 +1,107 @@
-import type { CreateFlowInput, CreateFlowPayload } from "../../client/wire.js";
-import { MillraceError } from "../../core/errors.js";
+import type { CreateFlowFromCompressedStringInput, CreateFlowInput, CreateFlowPayload } from "../../client/wire.js";
 import { newId } from "../../core/ids.js";
-import { deleteFlowRuns, waitingRunsOfFlow } from "../../db/queries/flow-runs.js";
+import { holdFlowGroupOfName, writeFlowGroup } from "../../db/queries/flow-groups.js";
 import {
-  archiveFlow,
   type FlowGroupRow,
-  findFlowGroup,
   insertEdges,
   insertFlow,
   insertFlowGroup,
   insertTasks,
   newestFlowOfName,
   versionsOf,
-  writeFlowGroupSettings,
 } from "../../db/queries/flows.js";
-import { findProject } from "../../db/queries/projects.js";
+import { holdProject } from "../../db/queries/projects.js";
 import type { RequestContext } from "../parts.js";
-import { checkSchemas } from "../registration/parameter-checks.js";
+import { archiveVersion } from "../registration/archive-flow.js";
+import { decompressFlow } from "../registration/compressed-flow.js";
+import { toEdgeRows, toTaskRows } from "../registration/flow-rows.js";
 import {
-  engineOf,
-  readSerializedFlow,
-  type SerializedFlow,
-  toEdgeRows,
-  toTaskRows,
-} from "../registration/serialized-flow.js";
-import { moveFlowRun, orThrow } from "../states/apply-state.js";
-import { type Ledger, readFlowRuns, withLedger } from "../states/ledger.js";
+  checkSerializedSchedule,
+  scheduleNow,
+  scheduleOf,
+  uncoveredParameters,
+} from "../registration/flow-schedule.js";
+import { checkSchemas } from "../registration/parameter-checks.js";
+import { engineOf, readSerializedFlow, type SerializedFlow } from "../registration/serialized-flow.js";
+import { type Ledger, withLedger } from "../states/ledger.js";
+import { projectUnknown } from "./projects.js";
 
 /** What a new flow group's settings are, until someone changes them. */
 const GROUP_SETTINGS = { heartbeat_enabled: true, lazarus_enabled: true, version_locking_enabled: false };
 
 /** Registers a flow version with its tasks and edges, and archives the versions before it (protocol notes, section 2.5). */
-export function createFlow(input: CreateFlowInput, { parts, caller }: RequestContext): Promise<CreateFlowPayload> {
+export async function createFlow(input: CreateFlowInput, context: RequestContext): Promise<CreateFlowPayload> {
+  const { parts, caller } = context;
   const flow = readSerializedFlow(input.serialized_flow);
   checkSchemas(flow.parameters);
-  return withLedger(parts, { tenantId: caller.tenantId }, async (ledger) => {
-    const { transaction, tenantId } = ledger;
-    const project = await findProject(transaction, tenantId, input.project_id);
-    if (!project) {
-      throw new MillraceError("PROJECT_NOT_FOUND", `There is no project "${input.project_id}".`, {
-        hint: "Create it first, with create_project or `millrace create project`.",
-      });
-    }
-    const before =
-      input.version_group_id ?? (await newestFlowOfName(transaction, project.id, flow.name))?.version_group_id;
-    const { group, versions, same } = await openGroup(ledger, before ?? newId(), input.idempotency_key ?? null);
-    if (same) return { id: same.id, version: same.version, flow_group_id: group.id, created: false };
+  checkSerializedSchedule(flow.name, flow.schedule);
+  const { payload, isScheduled, uncovered } = await withLedger(parts, { tenantId: caller.tenantId }, (ledger) =>
+    register(ledger, flow, input),
+  );
+  if (isScheduled) await scheduleNow(parts, caller.tenantId, [payload.id]);
+  if (uncovered.length > 0) {
+    // As Prefect's server does: the flow is registered all the same.
+    const message = `The schedule of flow "${flow.name}" was not made active: not every clock has a value for ${uncovered.join(", ")}.`;
+    parts.log({ level: "error", message });
+  }
+  return payload;
+}
 
-    const version = (versions[0]?.version ?? 0) + 1;
-    const flowId = newId();
-    await insertVersion(ledger, {
-      flow,
-      flowId,
-      version,
-      projectId: project.id,
-      group,
-      active: input.set_schedule_active !== false,
-    });
-    for (const older of versions) if (older.archived === 0) await archive(ledger, older.id);
-    return { id: flowId, version, flow_group_id: group.id, created: true };
+/** As `create_flow`, of a flow as Prefect's client packs it. */
+export async function createFlowFromCompressedString(
+  input: CreateFlowFromCompressedStringInput,
+  context: RequestContext,
+): Promise<CreateFlowPayload> {
+  return createFlow({ ...input, serialized_flow: await decompressFlow(input.serialized_flow) }, context);
+}
+
+interface Registered {
+  payload: CreateFlowPayload;
+  isScheduled: boolean;
+  /** Required parameters that keep the schedule from being made active. */
+  uncovered: readonly string[];
+}
+
+async function register(ledger: Ledger, flow: SerializedFlow, input: CreateFlowInput): Promise<Registered> {
+  const { transaction, tenantId } = ledger;
+  const project = await holdProject(transaction, tenantId, input.project_id);
+  if (!project) throw projectUnknown(input.project_id);
+  const groupName = input.version_group_id || (await groupNameOf(ledger, project.id, flow.name));
+  const { group, versions, same } = await openGroup(ledger, groupName, input.idempotency_key ?? null);
+  if (same) {
+    const payload = { id: same.id, version: same.version, flow_group_id: group.id, created: false };
+    return { payload, isScheduled: false, uncovered: [] };
+  }
+  const version = (versions[0]?.version ?? 0) + 1;
+  const flowId = newId();
+  const schedule = input.set_schedule_active === false ? null : scheduleFor(flow, group);
+  const uncovered = schedule === null ? [] : uncoveredParameters(schedule);
+  const isScheduled = schedule !== null && uncovered.length === 0;
+  const described = { ...flow, description: input.description ?? flow.description };
+  await insertVersion(ledger, {
+    flow: described,
+    flowId,
+    version,
+    projectId: project.id,
+    group,
+    active: isScheduled,
   });
+  for (const older of versions) if (older.archived === 0) await archiveVersion(ledger, older.id);
+  return { payload: { id: flowId, version, flow_group_id: group.id, created: true }, isScheduled, uncovered };
+}
+
+/** Two that register the first version of one flow at once must not make two groups. */
+async function groupNameOf({ transaction }: Ledger, projectId: string, flowName: string): Promise<string> {
+  await transaction.lock(`flow ${projectId} ${flowName}`);
+  return (await newestFlowOfName(transaction, projectId, flowName))?.version_group_id ?? newId();
+}
+
+/** What the new version is to be run on: its group's schedule, or else its own. */
+function scheduleFor(flow: SerializedFlow, group: FlowGroupRow) {
+  const schedule = scheduleOf({ schedule: jsonOrNull(flow.schedule) }, group);
+  if (schedule === null) return null;
+  const groupDefaults = JSON.parse(group.default_parameters) as Record<string, unknown>;
+  return { parameters: flow.parameters, groupDefaults, schedule };
 }
 
 interface OpenGroup {
@@ -72,7 +114,8 @@ interface OpenGroup {
 
 async function openGroup(ledger: Ledger, name: string, key: string | null): Promise<OpenGroup> {
   const { transaction, tenantId, now } = ledger;
-  const found = await findFlowGroup(transaction, tenantId, name);
+  await transaction.lock(`flow group ${tenantId} ${name}`);
+  const found = await holdFlowGroupOfName(transaction, tenantId, name);
   if (!found) {
     const group: FlowGroupRow = {
       id: newId(),
@@ -94,7 +137,8 @@ async function openGroup(ledger: Ledger, name: string, key: string | null): Prom
   const settings = JSON.parse(found.settings) as Record<string, unknown>;
   const current = versions.find((each) => each.archived === 0);
   if (key && settings.idempotency_key === key && current) return { group: found, versions, same: current };
-  await writeFlowGroupSettings(transaction, found.id, JSON.stringify({ ...settings, idempotency_key: key }), now);
+  const changed = JSON.stringify({ ...settings, idempotency_key: key });
+  await writeFlowGroup(transaction, found.id, { settings: changed }, now);
   return { group: found, versions, same: undefined };
 }
 
@@ -112,7 +156,6 @@ async function insertVersion(
   { flow, flowId, version, projectId, group, active }: NewVersion,
 ): Promise<void> {
   const { transaction, tenantId, now } = ledger;
-  const scheduled = flow.schedule !== null || group.schedule !== null;
   await insertFlow(transaction, {
     id: flowId,
     created: now,
@@ -131,31 +174,15 @@ async function insertVersion(
     parameters: JSON.stringify(flow.parameters),
     storage: jsonOrNull(flow.storage),
     schedule: jsonOrNull(flow.schedule),
-    is_schedule_active: active && scheduled ? 1 : 0,
+    is_schedule_active: active ? 1 : 0,
     serialized_flow: JSON.stringify(flow.raw),
     core_version: flow.coreVersion,
     settings: "{}",
   });
   const tasks = toTaskRows(flow, { flowId, tenantId, now });
   await insertTasks(transaction, tasks);
-  await insertEdges(transaction, toEdgeRows(flow, tasks, { flowId, tenantId, now }));
-}
-
-/** Runs of an archived version that have not begun are not begun any more; those under way go on. */
-async function archive(ledger: Ledger, flowId: string): Promise<void> {
-  await archiveFlow(ledger.transaction, flowId, ledger.now);
-  const waiting = await waitingRunsOfFlow(ledger.transaction, flowId);
-  const asked = waiting.filter((run) => run.auto_scheduled === 0).map((run) => run.id);
-  await deleteFlowRuns(
-    ledger.transaction,
-    waiting.filter((run) => run.auto_scheduled === 1).map((run) => run.id),
-  );
-  await readFlowRuns(ledger, asked);
-  const state = { type: "Cancelled", message: `Flow ${flowId} was archived.` };
-  for (const id of asked) {
-    const run = ledger.flowRuns.get(id);
-    if (run) orThrow(await moveFlowRun(ledger, run, { state, at: ledger.now }));
-  }
+  const taskIds = new Map(tasks.map((task) => [task.slug, task.id]));
+  await insertEdges(transaction, toEdgeRows(flow.edges, taskIds, { flowId, tenantId, now }));
 }
 
 function jsonOrNull(value: unknown): string | null {

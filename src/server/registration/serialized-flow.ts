@@ -1,6 +1,4 @@
 import { MillraceError } from "../../core/errors.js";
-import { newId } from "../../core/ids.js";
-import type { EdgeRow, TaskRow } from "../../db/queries/flows.js";
 import type { Engine } from "../../db/tables.js";
 
 /** What the Cloud reads of a flow as Prefect serializes it (protocol notes, section 1.6). Unknown keys stay in `raw`. */
@@ -8,8 +6,8 @@ export interface SerializedFlow {
   name: string;
   description: string | null;
   parameters: SerializedParameter[];
-  tasks: Record<string, unknown>[];
-  edges: { upstream: string; downstream: string; key: string | null; mapped: boolean }[];
+  tasks: SerializedTask[];
+  edges: SerializedEdge[];
   /** Slugs; empty means: the tasks that nothing waits for. */
   referenceTasks: string[];
   runConfig: Record<string, unknown> | null;
@@ -25,6 +23,19 @@ export function engineOf(raw: Readonly<Record<string, unknown>>): Engine {
   return raw.millrace === undefined || raw.millrace === null ? "prefect" : "millrace";
 }
 
+export interface SerializedTask {
+  slug: string;
+  [field: string]: unknown;
+}
+
+/** By slugs. */
+export interface SerializedEdge {
+  upstream: string;
+  downstream: string;
+  key: string | null;
+  mapped: boolean;
+}
+
 export interface SerializedParameter {
   name: string;
   required: boolean;
@@ -35,16 +46,13 @@ export interface SerializedParameter {
 /** @throws INPUT_INVALID naming the part that is not as it should be */
 export function readSerializedFlow(value: unknown): SerializedFlow {
   const raw = objectAt(value, "serialized_flow");
-  const tasks = listAt(raw.tasks, "tasks").map((each, index) => objectAt(each, `tasks[${index}]`));
   const flow: SerializedFlow = {
     name: textAt(raw.name, "name"),
     description: typeof raw.description === "string" ? raw.description : null,
     parameters: listAt(raw.parameters, "parameters").map((each, index) => readParameter(each, `parameters[${index}]`)),
-    tasks,
-    edges: listAt(raw.edges, "edges").map((each, index) => readEdge(each, `edges[${index}]`)),
-    referenceTasks: listAt(raw.reference_tasks, "reference_tasks").map((each, index) =>
-      slugAt(each, `reference_tasks[${index}]`),
-    ),
+    tasks: readTasks(raw.tasks, "tasks"),
+    edges: readEdges(raw.edges, "edges"),
+    referenceTasks: readReferences(raw.reference_tasks),
     runConfig: optionalObject(raw.run_config, "run_config"),
     environment: optionalObject(raw.environment, "environment"),
     storage: optionalObject(raw.storage, "storage"),
@@ -52,87 +60,66 @@ export function readSerializedFlow(value: unknown): SerializedFlow {
     coreVersion: typeof raw.__version__ === "string" ? raw.__version__ : null,
     raw,
   };
+  checkVersion(flow);
   checkSlugs(flow);
   return flow;
 }
 
 function checkSlugs(flow: SerializedFlow): void {
   const slugs = new Set<string>();
-  flow.tasks.forEach((task, index) => {
-    const slug = textAt(task.slug, `tasks[${index}].slug`);
+  flow.tasks.forEach(({ slug }, index) => {
     if (slugs.has(slug)) throw invalid(`tasks[${index}].slug`, "a slug that no other task has", slug);
     slugs.add(slug);
   });
   for (const { upstream, downstream } of flow.edges) {
-    if (slugs.has(upstream) && slugs.has(downstream)) continue;
-    throw new MillraceError(
-      "INPUT_INVALID",
-      `Edges could not be registered - some edges reference tasks that do not exist within this flow: "${upstream}" → "${downstream}".`,
-    );
+    if (!slugs.has(upstream) || !slugs.has(downstream)) throw tasksUnknown(upstream, downstream);
   }
 }
 
-interface Owner {
-  flowId: string;
-  tenantId: string;
-  now: string;
-}
-
-export function toTaskRows(flow: SerializedFlow, { flowId, tenantId, now }: Owner): TaskRow[] {
-  const downstreams = new Set(flow.edges.map((edge) => edge.downstream));
-  const upstreams = new Set(flow.edges.map((edge) => edge.upstream));
-  const mapped = new Set(flow.edges.filter((edge) => edge.mapped).map((edge) => edge.downstream));
-  const references = new Set(flow.referenceTasks);
-  return flow.tasks.map((task) => {
-    const slug = task.slug as string;
-    const terminal = !upstreams.has(slug);
-    return {
-      id: newId(),
-      created: now,
-      updated: now,
-      tenant_id: tenantId,
-      flow_id: flowId,
-      name: typeof task.name === "string" ? task.name : slug,
-      slug,
-      description: textOrNull(task.description),
-      type: textOrNull(task.type),
-      max_retries: typeof task.max_retries === "number" ? Math.trunc(task.max_retries) : 0,
-      retry_delay: typeof task.retry_delay === "number" ? task.retry_delay : null,
-      trigger: readTrigger(task.trigger),
-      tags: JSON.stringify(Array.isArray(task.tags) ? task.tags : []),
-      mapped: task.mapped === true || mapped.has(slug) ? 1 : 0,
-      auto_generated: task.auto_generated === true ? 1 : 0,
-      cache_key: textOrNull(task.cache_key),
-      is_root_task: downstreams.has(slug) ? 0 : 1,
-      is_terminal_task: terminal ? 1 : 0,
-      is_reference_task: (references.size === 0 ? terminal : references.has(slug)) ? 1 : 0,
-    };
+/** An edge between tasks of which one is not there. Prefect's clients show the first half to their users. */
+export function tasksUnknown(upstream: string, downstream: string): MillraceError {
+  const literal = "Edges could not be registered - some edges reference tasks that do not exist within this flow";
+  return new MillraceError("INPUT_INVALID", `${literal}: "${upstream}" → "${downstream}".`, {
+    hint: "Register the tasks first.",
   });
 }
 
-export function toEdgeRows(
-  flow: SerializedFlow,
-  tasks: readonly TaskRow[],
-  { flowId, tenantId, now }: Owner,
-): EdgeRow[] {
-  const ids = new Map(tasks.map((task) => [task.slug, task.id]));
-  return flow.edges.map((edge) => ({
-    id: newId(),
-    created: now,
-    updated: now,
-    tenant_id: tenantId,
-    flow_id: flowId,
-    upstream_task_id: ids.get(edge.upstream)!,
-    downstream_task_id: ids.get(edge.downstream)!,
-    key: edge.key,
-    mapped: edge.mapped ? 1 : 0,
-  }));
+/** The least version of Prefect whose flows the Cloud takes; the protocol's own server draws the line there. */
+const LEAST_VERSION = [0, 6, 1] as const;
+
+/** @throws INPUT_INVALID for a flow of a Prefect that is too old */
+function checkVersion(flow: SerializedFlow): void {
+  const parts = /^(\d+)\.(\d+)(?:\.(\d+))?/
+    .exec(flow.coreVersion ?? "")
+    ?.slice(1)
+    .map(Number);
+  if (!parts) return;
+  const differing = LEAST_VERSION.findIndex((least, index) => (parts[index] || 0) !== least);
+  if (differing === -1 || (parts[differing] || 0) > LEAST_VERSION[differing]!) return;
+  const least = LEAST_VERSION.join(".");
+  throw new MillraceError(
+    "INPUT_INVALID",
+    `A flow cannot be registered: it was made by Prefect ${flow.coreVersion}, and ${least} is the least that is taken.`,
+    { hint: "Install a newer Prefect 1.x, and register the flow again." },
+  );
 }
 
-/** `{ fn, kwargs }` is kept as the function's name. */
-function readTrigger(value: unknown): string | null {
-  if (typeof value === "string") return value;
-  return typeof value === "object" && value !== null ? textOrNull((value as { fn?: unknown }).fn) : null;
+/** Tasks as they are registered in a list of their own. @throws INPUT_INVALID */
+export function readTasks(value: unknown, where = "serialized_tasks"): SerializedTask[] {
+  return listAt(value, where).map((each, index) => {
+    const task = objectAt(each, `${where}[${index}]`);
+    return { ...task, slug: textAt(task.slug, `${where}[${index}].slug`) };
+  });
+}
+
+/** Edges as they are registered in a list of their own. @throws INPUT_INVALID */
+export function readEdges(value: unknown, where = "serialized_edges"): SerializedEdge[] {
+  return listAt(value, where).map((each, index) => readEdge(each, `${where}[${index}]`));
+}
+
+/** The slugs of the reference tasks that a flow names. @throws INPUT_INVALID */
+export function readReferences(value: unknown): string[] {
+  return listAt(value, "reference_tasks").map((each, index) => slugAt(each, `reference_tasks[${index}]`));
 }
 
 function readParameter(value: unknown, where: string): SerializedParameter {
@@ -145,7 +132,7 @@ function readParameter(value: unknown, where: string): SerializedParameter {
   };
 }
 
-function readEdge(value: unknown, where: string): SerializedFlow["edges"][number] {
+function readEdge(value: unknown, where: string): SerializedEdge {
   const edge = objectAt(value, where);
   return {
     upstream: slugAt(edge.upstream_task, `${where}.upstream_task`),
@@ -156,7 +143,7 @@ function readEdge(value: unknown, where: string): SerializedFlow["edges"][number
 }
 
 const slugAt = (value: unknown, where: string): string => textAt(objectAt(value, where).slug, `${where}.slug`);
-const textOrNull = (value: unknown): string | null => (typeof value === "string" ? value : null);
+export const textOrNull = (value: unknown): string | null => (typeof value === "string" ? value : null);
 
 function objectAt(value: unknown, where: string): Record<string, unknown> {
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
