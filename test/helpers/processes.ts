@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import { databaseAt } from "./test-database.js";
 
 interface Teardown {
   teardown(fn: () => void | Promise<void>): void;
@@ -16,7 +17,8 @@ export interface ServerProcess {
 
 /** A Cloud in a process of its own, which a test may kill. */
 export async function startServerProcess(t: Teardown, database: string, port = 0): Promise<ServerProcess> {
-  const child = start(t, "server-process.js", { database, port });
+  const place = await databaseAt(t, database);
+  const child = start(t, "server-process.js", { database: place, port });
   const { url, port: taken, token } = await firstMessage<{ url: string; port: number; token?: string }>(child);
   return { url, port: taken, token, kill: () => kill(child) };
 }

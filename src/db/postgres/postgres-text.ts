@@ -11,6 +11,7 @@ export interface PostgresText {
 }
 
 const LIST = /\bIN \(SELECT value FROM json_each\(\?(\d+)\)\)/g;
+const ASKED_FOR_NULL = /\?(\d+) IS (NOT )?NULL\b/g;
 const NUMBERED = /\?(\d+)/g;
 const ROW_LOCK = / FOR UPDATE\b/g;
 const ORDERED_JOIN = /\bCROSS JOIN ((?:\w+ )?\w+) ON\b/g;
@@ -21,6 +22,8 @@ export function toPostgresText(sql: string): PostgresText {
   for (const [, number] of sql.matchAll(LIST)) lists[Number(number) - 1] = true;
   const text = sql
     .replaceAll(LIST, "= ANY(?$1)")
+    // A parameter has the type of what it is compared with first, and null has none; ours that may be null are text.
+    .replaceAll(ASKED_FOR_NULL, (_, number: string, not = "") => `?${number}::text IS ${not}NULL`)
     .replaceAll(NUMBERED, (_, number: string) => `$${number}`)
     // No key of ours ever changes: rows that refer to a locked one may be added meanwhile, for instance lines of a log.
     .replaceAll(ROW_LOCK, " FOR NO KEY UPDATE")
