@@ -19,8 +19,16 @@ interface Teardown {
 /** A clock that stands still until it is moved. */
 export class HandClock {
   #now = Date.parse("2026-11-23T10:00:00.000Z");
+  #elapsed = 0;
   now = (): number => this.#now;
+  elapsed = (): number => this.#elapsed;
+  /** Time passes. */
   forward(ms: number): void {
+    this.#now += ms;
+    this.#elapsed += ms;
+  }
+  /** The clock is put forward or back, and no time passes. */
+  step(ms: number): void {
     this.#now += ms;
   }
 }

@@ -39,7 +39,9 @@ export class DueTimer {
   /** Announces what has become due, if anything has. */
   async tick(): Promise<void> {
     const now = this.#parts.clock.now();
-    if (now >= this.#nextAt || now - this.#announcedUntil >= MAX_WAIT_MS) await this.#look();
+    // In the future: the clock was put back, and nothing would be announced until it is there again.
+    const isBehind = now < this.#announcedUntil;
+    if (isBehind || now >= this.#nextAt || now - this.#announcedUntil >= MAX_WAIT_MS) await this.#look();
   }
 
   /** Waits for a look that is under way. */

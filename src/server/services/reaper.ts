@@ -2,10 +2,14 @@ import { isTerminal, type StateType } from "../../core/state.js";
 import { findAgent } from "../../db/queries/agents.js";
 import { expiredLeases, type LeaseRow } from "../../db/queries/claim.js";
 import type { FlowRunRow } from "../../db/queries/flow-runs.js";
+import { bringHeartbeatsBack, lockLeasesFromFuture, writeLease } from "../../db/queries/services.js";
 import { logLine } from "../log-line.js";
 import { type ServerParts, toInstant } from "../parts.js";
 import { type Ledger, readFlowRuns, withLedger } from "../states/ledger.js";
 import { takeBack } from "../states/queue.js";
+
+/** How far the clocks of several servers may lie apart without a lease of one seeming to come from the future to another. */
+const CLOCK_SKEW_MS = 5_000;
 
 /**
  * Takes runs back from agents that no longer renew their leases: each becomes Scheduled again, Cancelled if that was under
@@ -22,29 +26,49 @@ export async function reapLeases(parts: ServerParts, awakeSince: number): Promis
   const reaped: string[] = [];
   const byTenant = Map.groupBy(expired, (lease) => lease.tenant_id);
   for (const [tenantId, leases] of byTenant) {
+    // The transaction may be run again.
+    let taken: string[] = [];
     await withLedger(parts, { tenantId }, async (ledger) => {
+      taken = [];
       await readFlowRuns(
         ledger,
         leases.map((lease) => lease.id),
       );
       for (const { id } of leases) {
         const run = ledger.flowRuns.get(id);
-        if (run && isOver(run, now, awakeSince) && (await reap(ledger, run))) reaped.push(id);
+        if (run && isOver(run, now, awakeSince) && (await reap(ledger, run))) taken.push(id);
       }
     });
+    reaped.push(...taken);
   }
   return reaped;
 }
 
-function isOver(
-  { lease_expires_at, heartbeat }: Pick<LeaseRow, "lease_expires_at" | "heartbeat">,
-  now: number,
-  awakeSince: number,
-): boolean {
-  if (lease_expires_at === null) return false;
-  const endsAt = Date.parse(lease_expires_at);
-  const lengthMs = heartbeat === null ? 0 : endsAt - Date.parse(heartbeat);
-  return now >= Math.max(endsAt, awakeSince + lengthMs);
+/**
+ * After the clock was put back, leases that were given before would last until it is there again, and an hour longer where
+ * it was put back by an hour. They last their own length from now on, as after any other pause; so do heartbeats.
+ */
+export async function bringLeasesBack({ database, clock }: ServerParts): Promise<void> {
+  const now = clock.now();
+  const [heartbeat, ahead] = [toInstant(now), toInstant(now + CLOCK_SKEW_MS)];
+  await database.write(async (transaction) => {
+    for (const lease of await lockLeasesFromFuture(transaction, ahead)) {
+      await writeLease(transaction, lease.id, { heartbeat, expiresAt: toInstant(now + lengthOf(lease)) });
+    }
+    await bringHeartbeatsBack(transaction, ahead, heartbeat);
+  });
+}
+
+type Lease = Pick<LeaseRow, "lease_expires_at" | "heartbeat">;
+
+function isOver(lease: Lease, now: number, awakeSince: number): boolean {
+  if (lease.lease_expires_at === null) return false;
+  return now >= Math.max(Date.parse(lease.lease_expires_at), awakeSince + lengthOf(lease));
+}
+
+/** Of a lease that has an end. */
+function lengthOf({ lease_expires_at, heartbeat }: Lease): number {
+  return heartbeat === null ? 0 : Date.parse(lease_expires_at!) - Date.parse(heartbeat);
 }
 
 async function reap(ledger: Ledger, run: FlowRunRow): Promise<boolean> {
@@ -55,6 +79,7 @@ async function reap(ledger: Ledger, run: FlowRunRow): Promise<boolean> {
   const why = `agent ${agent?.name ?? "unknown"} (${run.lease_agent_id}) last renewed its lease at ${run.heartbeat ?? "no time known"}`;
   const refused = await takeBack(ledger, run, why, true);
   const message = refused ? `The lease ended, and ${refused.message}` : (run.state_message ?? why);
-  ledger.logs.push(logLine(ledger, run.id, { name: "millrace.reaper", level: "WARNING", message }));
+  const level = run.state === "Failed" ? "ERROR" : "WARNING";
+  ledger.logs.push(logLine(ledger, run.id, { name: "millrace.reaper", level, message }));
   return refused === null;
 }

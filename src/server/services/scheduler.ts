@@ -44,7 +44,8 @@ const RUNS_AT_ONCE = 20;
  */
 export async function scheduleFlow(parts: ServerParts, tenantId: string, flowId: string): Promise<void> {
   const nowMs = parts.clock.now();
-  await lookAtFlow(parts, { tenantId, flowId }, { afterMs: nowMs, nowMs, missedAfterMs: DEFAULT_MISSED_AFTER_MS });
+  const look = { afterMs: nowMs, nowMs, missedAfterMs: DEFAULT_MISSED_AFTER_MS, wasAway: false };
+  await lookAtFlow(parts, { tenantId, flowId }, look);
 }
 
 /** What of a schedule is to be seen to; milliseconds since 1970. */
@@ -54,6 +55,8 @@ export interface Look {
   nowMs: number;
   /** Start times that are longer ago are missed. */
   missedAfterMs: number;
+  /** Did no server run meanwhile? Then nobody could take the runs that were made ahead. */
+  wasAway: boolean;
 }
 
 /** @returns when the next start time comes after which there is more to do; null: there is none */
@@ -102,13 +105,14 @@ interface Plan {
   /** What must have a run, by its key, in order. */
   wanted: Map<string, ScheduleEvent>;
   /** Runs that were made ahead for this span are not begun any more, unless they are wanted. Null: there is none. */
-  missed: { afterMs: number; untilMs: number } | null;
+  passed: { afterMs: number; untilMs: number } | null;
   nextMs: number | null;
   /** Is the flow looked at for the first time since it is scheduled? */
   isNew: boolean;
 }
 
-function planOf(schedule: Schedule, flow: FlowToSchedule, { afterMs, nowMs, missedAfterMs }: Look): Plan {
+function planOf(schedule: Schedule, flow: FlowToSchedule, look: Look): Plan {
+  const { afterMs, nowMs, missedAfterMs, wasAway } = look;
   const sinceMs = sinceOf(flow.scheduled_at, afterMs, nowMs);
   const missedUntilMs = Math.max(sinceMs, nowMs - missedAfterMs);
   const upcoming = scheduleEvents(schedule, { after: new Date(nowMs), limit: RUNS_AHEAD });
@@ -119,7 +123,7 @@ function planOf(schedule: Schedule, flow: FlowToSchedule, { afterMs, nowMs, miss
   ];
   return {
     wanted: new Map(events.map((event) => [runKeyOf(event), event])),
-    missed: missedUntilMs > sinceMs ? { afterMs: sinceMs, untilMs: missedUntilMs } : null,
+    passed: wasAway && missedUntilMs > sinceMs ? { afterMs: sinceMs, untilMs: missedUntilMs } : null,
     nextMs: upcoming[0] ? Date.parse(upcoming[0].startAt) : null,
     isNew: flow.scheduled_at === null || Date.parse(flow.scheduled_at) > nowMs,
   };
@@ -147,8 +151,8 @@ type PassedRun = Awaited<ReturnType<typeof untouchedAutoRuns>>[number];
 
 /** Runs made ahead that nobody could take at their time, and that are not made up for. */
 async function passedRuns({ database }: ServerParts, flow: FlowToSchedule, plan: Plan): Promise<PassedRun[]> {
-  if (!plan.missed) return [];
-  const span = { after: toInstant(plan.missed.afterMs), until: toInstant(plan.missed.untilMs) };
+  if (!plan.passed) return [];
+  const span = { after: toInstant(plan.passed.afterMs), until: toInstant(plan.passed.untilMs) };
   const runs = await untouchedAutoRuns(database, flow.id, span);
   return runs.filter((run) => !plan.wanted.has(run.idempotency_key));
 }
