@@ -7,7 +7,7 @@ import { isType, makeState, type State } from "../core/state.js";
 import { MAX_MESSAGE_CHARS } from "../threads/limits.js";
 import type { ReportEntry } from "../threads/messages.js";
 import type { ReportStream } from "./report-stream.js";
-import type { FlowRunHost, SeenTaskRun } from "./run-host.js";
+import { type FlowRunHost, failureOf, type SeenTaskRun } from "./run-host.js";
 
 /** What ending a run needs of its agent. */
 export interface EndPorts {
@@ -95,10 +95,10 @@ async function endRun(
     : [];
   let failure: FailureRecord | null = null;
   while (entries.length > CLOSED_IN_ONE_REPORT && failure === null) {
-    failure = await stream.report(host.lease, { states: entries.splice(0, CLOSED_IN_ONE_REPORT), logs: [] });
+    failure = failureOf(await stream.report(host.lease, { states: entries.splice(0, CLOSED_IN_ONE_REPORT), logs: [] }));
   }
   const last: ReportEntry = { state: toWireState(state), at: state.at };
-  failure ??= await stream.report(host.lease, { states: [...entries, last], logs });
+  failure ??= failureOf(await stream.report(host.lease, { states: [...entries, last], logs }));
   if (failure === null || failure.code === "RUN_LEASE_LOST") return;
   // The thread may have died between what it reported and what the Cloud took: then the Cloud closes the rest itself.
   try {

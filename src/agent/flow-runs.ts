@@ -112,7 +112,7 @@ async function runToItsEnd(
     flow = await begin();
     const reply = await execute(toRequest(run, flow), flow, host, hard, ports);
     if (reply.outcome === "waiting") {
-      const until = reply.dueAt === null ? "until someone resumes it" : `until ${reply.dueAt}`;
+      const until = reply.dueAt === null ? "until someone resumes it or a slot is free" : `until ${reply.dueAt}`;
       ports.log(`Flow run "${run.name}" waits ${until}; its thread is free meanwhile.`);
       return await letRunWait(host, ports);
     }

@@ -10,6 +10,8 @@ export interface HeartbeatOptions {
   leases: () => Lease[];
   onLost: (flowRunIds: readonly string[]) => void;
   onCancelling: (flowRunIds: readonly string[]) => void;
+  /** Told of task runs that waited for a slot and have it. */
+  onGranted: (taskRunIds: readonly string[]) => void;
   log: (line: string) => void;
 }
 
@@ -31,9 +33,10 @@ export function startHeartbeat(options: HeartbeatOptions): { stop(): Promise<voi
       waitMs = leaseMs / RENEWALS_A_LEASE;
       if (stopped || held.length === 0) continue;
       try {
-        const { lost, cancelling } = await cloud.renewLeases(agentId, held, leaseMs);
+        const { lost, cancelling, granted } = await cloud.renewLeases(agentId, held, leaseMs);
         if (lost.length > 0) options.onLost(lost);
         if (cancelling.length > 0) options.onCancelling(cancelling);
+        if (granted.length > 0) options.onGranted(granted);
       } catch (error) {
         waitMs = leaseMs / TRIES_A_LEASE;
         log(`${whatIsWrong(error)}, leases were not renewed: ${(error as Error).message}`);

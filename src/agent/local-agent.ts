@@ -4,6 +4,7 @@ import { sleepUnlessAborted } from "../client/retry.js";
 import { SETTLED_AFTER_MS } from "../client/subscribe.js";
 import { MAX_CLAIM } from "../core/claim-limit.js";
 import { MillraceError } from "../core/errors.js";
+import { newId } from "../core/ids.js";
 import { normalizeLabels } from "../core/labels.js";
 import { loadTrustedKeys } from "../storage/key-files.js";
 import { ThreadPool } from "../threads/pool.js";
@@ -94,6 +95,8 @@ export class LocalAgent {
   /** Is there reason to look for runs before the next poll? */
   #look = true;
   #idlePolls = 0;
+  /** Ids of claims that no answer came to. */
+  readonly #unanswered: string[] = [];
   #nextDueAt: string | null = null;
 
   /** @throws AGENT_LABELS_INVALID */
@@ -174,6 +177,7 @@ export class LocalAgent {
     const flows = new FlowCache(cloud, trusted);
     const agentId = await cloud.registerAgent({ type: "LocalAgent", name, labels: this.#labels });
     const onCancelling = (flowRunIds: readonly string[]) => this.#cancel(flowRunIds);
+    const onGranted = (taskRunIds: readonly string[]) => this.#grant(taskRunIds);
     const stream = new ReportStream({
       cloud,
       agentId,
@@ -183,6 +187,7 @@ export class LocalAgent {
       },
       onClaimed: (claim, answer) => this.#claimed(claim, answer),
       onCancelling,
+      onGranted,
       log,
     });
     const pool =
@@ -203,6 +208,7 @@ export class LocalAgent {
         for (const flowRunId of flowRunIds) this.#active.get(flowRunId)?.stop("RUN_LEASE_LOST");
       },
       onCancelling,
+      onGranted,
       log,
     });
     return { agentId, flows, stream, pool, heartbeat, events: this.#listen(agentId) };
@@ -252,7 +258,8 @@ export class LocalAgent {
     while (!signal.aborted) {
       const connectedAt = performance.now();
       try {
-        for await (const { runDue, cancelling } of cloud.agentEvents(agentId, flowGroupId, signal)) {
+        for await (const { runDue, cancelling, granted } of cloud.agentEvents(agentId, flowGroupId, signal)) {
+          if (granted.length > 0) this.#grant(granted);
           if (cancelling.length > 0) this.#cancel(cancelling);
           if (!runDue) continue;
           this.#look = true;
@@ -284,12 +291,15 @@ export class LocalAgent {
       labels: this.#labels,
       limit,
       leaseMs,
+      claimId: this.#unanswered.pop() ?? newId(),
       ...(flowGroupId === undefined ? {} : { flowGroupId }),
     };
   }
 
   #claimed(claim: Claim, answer: ClaimAnswer | undefined): void {
     this.#promised -= claim.limit;
+    // It may have been taken all the same: asked again under its id, it is answered with the same runs.
+    if (!answer && claim.claimId !== undefined) this.#unanswered.push(claim.claimId);
     const taken = answer?.runs.length ?? 0;
     this.#idlePolls = taken > 0 ? 0 : this.#idlePolls + 1;
     // As many as were asked for: there may be more.
@@ -327,6 +337,10 @@ export class LocalAgent {
 
   #cancel(flowRunIds: readonly string[]): void {
     for (const flowRunId of flowRunIds) this.#active.get(flowRunId)?.cancel();
+  }
+
+  #grant(taskRunIds: readonly string[]): void {
+    for (const { host } of this.#active.values()) host.grant(taskRunIds);
   }
 
   readonly #log = (line: string): void => this.#options.log?.(line);

@@ -3,7 +3,7 @@ import { MillraceError } from "../core/errors.js";
 import type { FlowSpec } from "../core/flow-spec.js";
 import { makeState, type State } from "../core/state.js";
 import { type EndPorts, releaseRun } from "./end-run.js";
-import type { FlowRunHost, SeenTaskRun } from "./run-host.js";
+import { type FlowRunHost, failureOf, type SeenTaskRun } from "./run-host.js";
 
 /** Why a run's thread was stopped under one of its tasks. */
 export class TaskOverdue extends MillraceError {
@@ -48,7 +48,7 @@ export async function endOverdue(
       },
     ],
   });
-  if (failure?.code !== "RUN_LEASE_LOST") await releaseRun(host, ports);
+  if (failureOf(failure)?.code !== "RUN_LEASE_LOST") await releaseRun(host, ports);
 }
 
 function endOf(overdue: TaskOverdue, { tasks }: FlowSpec): State {

@@ -4,7 +4,7 @@ import { type FailureRecord, toFailure } from "../codec/failure.js";
 import { MillraceError } from "../core/errors.js";
 import { newId } from "../core/ids.js";
 import { isStateType, isTerminal } from "../core/state.js";
-import type { RunReport } from "../threads/messages.js";
+import type { ReportReply, RunReport } from "../threads/messages.js";
 import { isAway, isTrouble, whatIsWrong } from "./away.js";
 import { awayWaitMs } from "./back-off.js";
 
@@ -25,13 +25,15 @@ export interface ReportStreamOptions {
   /** The answer to that, or undefined when there was none. */
   onClaimed: (claim: Claim, answer: ClaimAnswer | undefined) => void;
   onCancelling: (flowRunIds: readonly string[]) => void;
+  /** Told of task runs that waited for a slot and have it. */
+  onGranted: (taskRunIds: readonly string[]) => void;
   log: (line: string) => void;
 }
 
 interface Waiting {
   lease: Lease;
   report: RunReport;
-  answer(failure: FailureRecord | null): void;
+  answer(reply: ReportReply): void;
 }
 
 /** A numbered stream of batches, one of which is under way at a time. */
@@ -69,8 +71,8 @@ export class ReportStream {
     this.#options = options;
   }
 
-  /** Resolves with null when the Cloud has accepted all of the report, otherwise with why not. */
-  report(lease: Lease, report: RunReport): Promise<FailureRecord | null> {
+  /** Resolves with null, or who is Queued, when the Cloud has accepted all of the report, otherwise with why not. */
+  report(lease: Lease, report: RunReport): Promise<ReportReply> {
     if (this.#closing.signal.aborted) return Promise.resolve(closedFailure());
     return new Promise((answer) => {
       this.#queue.push({ lease, report, answer });
@@ -117,6 +119,7 @@ export class ReportStream {
     // First why, then what: a run that is refused because it is being cancelled is to know that when it hears of it.
     if (answer.cancelling.length > 0) this.#options.onCancelling(answer.cancelling);
     settle(waiting, answer);
+    if (answer.granted.length > 0) this.#options.onGranted(answer.granted);
     if (claim) this.#options.onClaimed(claim, answer.claimed);
   }
 
@@ -160,15 +163,22 @@ export class ReportStream {
   }
 }
 
-function settle(waiting: readonly Waiting[], { refused }: ReportAnswer): void {
-  for (const { lease, answer } of waiting) {
+function settle(waiting: readonly Waiting[], { refused, queued }: ReportAnswer): void {
+  const inLine = new Set(queued);
+  for (const { lease, report, answer } of waiting) {
     const refusal = refused.find(({ flowRunId }) => flowRunId === lease.flowRunId);
     answer(
       refusal
         ? { ...toFailure(new Error(refusal.message)), name: "MillraceError", code: refusal.code, stack: null }
-        : null,
+        : queuedOf(report, inLine),
     );
   }
+}
+
+function queuedOf({ states }: RunReport, inLine: ReadonlySet<string>): ReportReply {
+  if (inLine.size === 0) return null;
+  const queued = states.flatMap(({ taskRun }) => (taskRun && inLine.has(taskRun.taskRunId) ? [taskRun.taskRunId] : []));
+  return queued.length === 0 ? null : { queued: [...new Set(queued)] };
 }
 
 /** Is the last of its states the flow run's final one? */

@@ -4,7 +4,7 @@ import { toFailure } from "../codec/failure.js";
 import type { WireState } from "../codec/state-json.js";
 import { MillraceError } from "../core/errors.js";
 import { isStateType, isTerminal, type StateType } from "../core/state.js";
-import type { HostAnswer, HostQuestion, ReportEntry, RunHost, RunReport } from "../threads/messages.js";
+import type { HostAnswer, HostQuestion, ReportEntry, ReportReply, RunHost, RunReport } from "../threads/messages.js";
 import { endsItsRun, type ReportStream } from "./report-stream.js";
 
 /** A task run as the last accepted report left it. */
@@ -40,7 +40,10 @@ export class FlowRunHost implements RunHost {
   readonly #stop = Promise.withResolvers<FailureRecord>();
   #stopCode: string | null = null;
   readonly #events: HostEvents;
-  #underWay: Promise<FailureRecord | null> = Promise.resolve(null);
+  #underWay: Promise<ReportReply> = Promise.resolve(null);
+  /** Task runs that have their slots, and that the run was not told of. */
+  #granted = new Set<string>();
+  #tellGranted: ((taskRunIds: string[]) => void) | undefined;
   #hasLast = false;
   #begun = false;
   #acceptedState: string | null = null;
@@ -77,10 +80,10 @@ export class FlowRunHost implements RunHost {
    * The report with the flow run's final state is answered at once: nothing on the thread waits for it, and the thread may
    * take the next run meanwhile. What becomes of it is told by {@link settled}; log lines may follow it.
    */
-  report(report: RunReport): Promise<FailureRecord | null> {
+  report(report: RunReport): Promise<ReportReply> {
     if (this.#closed) return Promise.resolve(this.#closed);
     this.#underWay = this.#hasLast
-      ? this.#underWay.then((failure) => failure ?? this.#send(report))
+      ? this.#underWay.then((reply) => failureOf(reply) ?? this.#send(report))
       : this.#send(report);
     if (this.#hasLast || !endsItsRun(report)) return this.#underWay;
     this.#hasLast = true;
@@ -93,30 +96,56 @@ export class FlowRunHost implements RunHost {
   }
 
   /** Resolves when all that was reported is answered: with null, or with why the Cloud did not accept it. */
-  settled(): Promise<FailureRecord | null> {
-    return this.#underWay;
+  async settled(): Promise<FailureRecord | null> {
+    return failureOf(await this.#underWay);
   }
 
-  async #send(report: RunReport): Promise<FailureRecord | null> {
+  /** These task runs, of this run or of others, have their slots. */
+  grant(taskRunIds: readonly string[]): void {
+    for (const taskRunId of taskRunIds) if (this.#taskRuns.has(taskRunId)) this.#granted.add(taskRunId);
+    this.#tell();
+  }
+
+  /** The run asks when it has task runs that wait, and once at a time. */
+  #askSlots(): Promise<string[]> {
+    const asked = Promise.withResolvers<string[]>();
+    this.#tellGranted?.([]);
+    this.#tellGranted = asked.resolve;
+    this.#tell();
+    return asked.promise;
+  }
+
+  #tell(): void {
+    if (!this.#tellGranted || (this.#granted.size === 0 && !this.#closed)) return;
+    this.#tellGranted([...this.#granted]);
+    this.#tellGranted = undefined;
+    this.#granted = new Set();
+  }
+
+  async #send(report: RunReport): Promise<ReportReply> {
     this.#begun = true;
     const flowState = report.states.findLast((entry) => entry.taskRun === undefined)?.state.type;
-    const failure = await this.#stream.report(this.lease, report);
+    const reply = await this.#stream.report(this.lease, report);
+    const failure = failureOf(reply);
     if (failure !== null) {
       // Of a refused report, and of one whose answer was lost, nobody here knows how far it was taken: what is known stays,
       // and the Cloud closes the run's task runs when it ends.
       this.#closed ??= failure;
+      this.#tell();
       return failure;
     }
-    for (const entry of report.states) this.#remember(entry);
+    const queued = new Set(queuedOf(reply));
+    for (const entry of report.states) this.#remember(entry, queued);
     if (flowState !== undefined) {
       this.#acceptedState = flowState;
       if (this.hasEnded) this.#events.onEnded?.();
     }
-    return null;
+    return reply;
   }
 
   ask(question: HostQuestion): Promise<HostAnswer> {
     if (this.#closed) return Promise.resolve({ failure: this.#closed });
+    if (question.about === "slots") return this.#askSlots().then((answer) => ({ answer }));
     return this.#answer(question).then(
       (answer) => ({ answer }),
       (error: unknown) => ({ failure: toFailure(error) }),
@@ -141,6 +170,7 @@ export class FlowRunHost implements RunHost {
   /** Takes no more reports from the run, and resolves when the one under way was answered. */
   async close(): Promise<void> {
     this.#closed ??= toFailure(new MillraceError("RUN_STOPPED", "The run is over for this thread."));
+    this.#tell();
     await this.#underWay;
   }
 
@@ -149,11 +179,24 @@ export class FlowRunHost implements RunHost {
     return [...this.#taskRuns.values()].filter(({ type }) => type === null || !isTerminal({ type }));
   }
 
-  #remember({ taskRun, state }: ReportEntry): void {
+  #remember({ taskRun, state }: ReportEntry, queued: ReadonlySet<string>): void {
     if (!taskRun || !isStateType(state.type)) return;
     const runCount = typeof state.run_count === "number" ? state.run_count : null;
     const seen = { ...taskRun, version: taskRun.version + 1, type: state.type, runCount };
+    if (state.type === "Running" && queued.has(taskRun.taskRunId)) {
+      this.#taskRuns.set(taskRun.taskRunId, { ...seen, type: "Queued" });
+      return;
+    }
     this.#taskRuns.set(taskRun.taskRunId, seen);
     this.#events.onTaskRun?.(seen, state);
   }
+}
+
+/** Why a report was not accepted; null when it was. */
+export function failureOf(reply: ReportReply): FailureRecord | null {
+  return reply === null || "queued" in reply ? null : reply;
+}
+
+function queuedOf(reply: ReportReply): readonly string[] {
+  return reply !== null && "queued" in reply ? reply.queued : [];
 }

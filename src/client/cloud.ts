@@ -51,7 +51,7 @@ export interface Cloud {
     agentId: string,
     leases: readonly Lease[],
     leaseMs: number,
-  ): Promise<{ lost: string[]; cancelling: string[] }>;
+  ): Promise<{ lost: string[]; cancelling: string[]; granted: string[] }>;
   releaseRuns(agentId: string, runs: readonly ReleasedRun[]): Promise<void>;
   /** Reports and, in the same round trip, claims more runs when `claim` is given. */
   reportStates(batch: ReportBatch, claim?: Claim): Promise<ReportAnswer>;
@@ -132,6 +132,8 @@ export interface Claim {
   flowGroupId?: string;
   limit: number;
   leaseMs: number;
+  /** The same again when no answer came: what was given then is answered. */
+  claimId?: string;
 }
 export interface ClaimAnswer {
   runs: ClaimedRun[];
@@ -173,6 +175,10 @@ export interface StateReport {
 export interface ReportAnswer {
   refused: { flowRunId: string; code: string; message: string }[];
   cancelling: string[];
+  /** Task runs that are Queued in place of Running: there was no slot. */
+  queued: string[];
+  /** Task runs that waited for a slot and have it. */
+  granted: string[];
   claimed: ClaimAnswer | undefined;
 }
 export interface CacheQuestion {
@@ -184,4 +190,6 @@ export interface CacheQuestion {
 export interface AgentEvent {
   runDue: boolean;
   cancelling: string[];
+  /** Task runs of this agent that waited for a slot and have it. */
+  granted: string[];
 }

@@ -57,7 +57,7 @@ const FLOW_FIELDS = "id flow_group_id name version archived project { name } ser
 const CLAIM_FIELDS = `next_due_at runs {
   flow_run_id fence lease_expires_at flow_id name parameters context scheduled_start_time times_resurrected
   task_runs { id task_slug map_index version serialized_state } }`;
-const REPORT_FIELDS = "refused { flow_run_id code message } cancelling";
+const REPORT_FIELDS = "refused { flow_run_id code message } cancelling queued granted";
 
 /** Every operation that `cloud-client.ts` sends. A test holds each against the Cloud's schema. */
 export const documents = {
@@ -90,9 +90,9 @@ export const documents = {
   // Twice is refused the second time: the task run is Paused no more.
   resumeTaskRun: mutation("resume_task_run", "state", false),
   registerAgent: mutation("register_agent", "id"),
-  // Repeated when its answer was lost, it claims other runs; the lost ones come back when their lease ends.
+  // Each claim has an id: repeated when its answer was lost, it is answered with the same runs.
   claimRuns: mutation("claim_runs", CLAIM_FIELDS),
-  renewLeases: mutation("renew_leases", "lost cancelling"),
+  renewLeases: mutation("renew_leases", "lost cancelling granted"),
   releaseRuns: mutation("release_runs", "success error"),
   reportStates: mutation("report_states", REPORT_FIELDS),
   /** Root mutations are executed in order: the reports are judged before more runs are claimed. */
@@ -117,6 +117,6 @@ export const documents = {
   agentEvents: root(
     "agent_events",
     `subscription($agent_id: UUID!, $flow_group_id: UUID) {
-      agent_events(agent_id: $agent_id, flow_group_id: $flow_group_id) { run_due cancelling } }`,
+      agent_events(agent_id: $agent_id, flow_group_id: $flow_group_id) { run_due cancelling granted } }`,
   ),
 } as const;

@@ -66,7 +66,7 @@ async function* oneConnection(
   const stop = client.subscribe<{ agent_events: wire.AgentEvent }>(
     { query: documents.agentEvents.text, variables },
     { next: (result) => takeResult(result, add, end), error: end, complete: () => end() },
-    { connected: () => add({ runDue: true, cancelling: [] }) },
+    { connected: () => add({ runDue: true, cancelling: [], granted: [] }) },
   );
   const aborted = () => end();
   signal.addEventListener("abort", aborted);
@@ -99,13 +99,14 @@ function takeResult(
 ): void {
   const event = result.data?.agent_events;
   if (result.errors && result.errors.length > 0) end(new BadAnswer(200, result.errors as unknown as WireError[], ""));
-  else if (event) add({ runDue: event.run_due, cancelling: event.cancelling });
+  else if (event) add({ runDue: event.run_due, cancelling: event.cancelling, granted: event.granted });
 }
 
 function mergeEvents(first: AgentEvent, second: AgentEvent): AgentEvent {
   return {
     runDue: first.runDue || second.runDue,
     cancelling: [...new Set([...first.cancelling, ...second.cancelling])],
+    granted: [...new Set([...first.granted, ...second.granted])],
   };
 }
 

@@ -12,6 +12,7 @@ export function toWireClaim(claim: ours.Claim): wire.ClaimRunsInput {
     ...(claim.flowGroupId === undefined ? {} : { flow_group_id: claim.flowGroupId }),
     limit: claim.limit,
     lease_ms: claim.leaseMs,
+    ...(claim.claimId === undefined ? {} : { claim_id: claim.claimId }),
   };
 }
 
@@ -82,6 +83,8 @@ export function toReportAnswer(
   return {
     refused: answer.refused.map((each) => ({ flowRunId: each.flow_run_id, code: each.code, message: each.message })),
     cancelling: answer.cancelling,
+    queued: answer.queued,
+    granted: answer.granted,
     claimed: claimed && toClaimAnswer(claimed),
   };
 }

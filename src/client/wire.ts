@@ -274,10 +274,7 @@ export interface Mutations {
   /** The versions' own schedules count again. */
   delete_flow_group_schedule: { arguments: { input: DeleteFlowGroupScheduleInput }; payload: SuccessPayload };
   /** Values for parameters of new runs, over the defaults of the versions. */
-  set_flow_group_default_parameters: {
-    arguments: { input: SetFlowGroupDefaultParametersInput };
-    payload: SuccessPayload;
-  };
+  set_flow_group_default_parameters: { arguments: { input: SetFlowGroupDefaultParametersInput }; payload: SuccessPayload };
   /** With all versions, their runs and histories. */
   delete_flow_group: { arguments: { input: DeleteFlowGroupInput }; payload: SuccessPayload };
   /** Runs of Prefect's runner that have fallen silent are noticed. */
@@ -335,10 +332,7 @@ export interface Mutations {
   /** Registers a flow, with its tasks and edges where they are in it. The same idempotency key as the newest version's answers that version's id, unchanged. */
   create_flow: { arguments: { input: CreateFlowInput }; payload: CreateFlowPayload };
   /** The flow as base64 of gzipped JSON. */
-  create_flow_from_compressed_string: {
-    arguments: { input: CreateFlowFromCompressedStringInput };
-    payload: CreateFlowPayload;
-  };
+  create_flow_from_compressed_string: { arguments: { input: CreateFlowFromCompressedStringInput }; payload: CreateFlowPayload };
   /** Adds tasks to a flow; those whose slug it has already are left as they are. */
   register_tasks: { arguments: { input: RegisterTasksInput }; payload: SuccessPayload };
   /** Adds edges between a flow's tasks; those that it has already are left as they are. */

@@ -13,6 +13,7 @@ import { ReadyQueue } from "./ready-queue.js";
 import { Reports } from "./reports.js";
 import { takeBackVolatile } from "./rerun.js";
 import { guardSecrets } from "./secrets.js";
+import { SlotPatience } from "./slot-patience.js";
 import { askTerminalHandler, flowLogger, isFlowHandled, tellFlowHandlers } from "./state-handlers.js";
 import { referenceReader } from "./task/fill-arguments.js";
 import { warnOfUnflattened } from "./task/flatten-warning.js";
@@ -74,6 +75,7 @@ class FlowRunner {
   readonly #values: Values;
   readonly #waiting: WaitingRoom;
   readonly #passes: TaskPasses;
+  readonly #patience: SlotPatience;
   readonly #stop = new AbortController();
   readonly #over = new AbortController();
   readonly #done = Promise.withResolvers<EngineEnd>();
@@ -95,14 +97,10 @@ class FlowRunner {
     this.#progress = new Progress(this.#plan, this.#tasks, this.#queue);
     this.#reports = new Reports(ports.reporter, (error) => this.#abort(error));
     this.#values = new Values(ports.results);
-    this.#waiting = new WaitingRoom(
-      ports.clock,
-      (due) => {
-        this.#passes.due(due);
-        this.#go();
-      },
-      (ringing) => this.#watch(ringing),
-    );
+    const watch = (promise: Promise<unknown>) => this.#watch(promise);
+    const go = () => this.#go();
+    this.#waiting = new WaitingRoom(ports.clock, (due) => this.#passes.due(due), watch);
+    this.#patience = new SlotPatience({ ...ports, over: this.#over.signal }, go, watch);
     this.#around = {
       flow,
       run,
@@ -124,9 +122,12 @@ class FlowRunner {
       reports: this.#reports,
       values: this.#values,
       waiting: this.#waiting,
+      slots: ports.slots,
       isOpen: () => this.#isOpen,
       isOver: () => this.#phase === "ended" || this.#phase === "aborted",
       during: (work) => this.#during(work),
+      watch,
+      go,
     });
   }
 
@@ -196,6 +197,7 @@ class FlowRunner {
     while (this.#phase === "open") {
       const run = this.#queue.take();
       if (!run) break;
+      this.#patience.renew();
       if (run.done) this.#queue.release(run);
       else this.#passes.start(run);
     }
@@ -208,7 +210,8 @@ class FlowRunner {
   /** Nothing runs and nothing is ready: waits here for what is due soon, or hands the run back until something is due. */
   #rest(): void {
     const { earliest } = this.#waiting;
-    if (earliest === undefined && this.#passes.leftAlone === 0) {
+    const { inSlotLine } = this.#passes;
+    if (earliest === undefined && this.#passes.leftAlone === 0 && inSlotLine === 0) {
       this.#abort(new MillraceError("INTERNAL", "A flow run has unfinished tasks, and nothing that they wait for."));
       return;
     }
@@ -216,6 +219,7 @@ class FlowRunner {
     // What was set up is in this process alone: it stays here until its time, however long.
     const stays = open.length > 0 || this.#waiting.holdsInMemory;
     if (earliest !== undefined && (stays || earliest - this.#ports.clock.now() <= this.#ports.maxWaitMs)) return;
+    if (inSlotLine > 0 && (stays || this.#patience.lasts())) return;
     if (open.length > 0) {
       // Who comes when nobody knows keeps no thread; whoever goes on then sets up anew.
       this.#phase = "concluding";
@@ -229,8 +233,9 @@ class FlowRunner {
   #handBack(earliest: number | undefined): void {
     if (this.#phase !== "open" && this.#phase !== "concluding") return;
     const dueAt = earliest === undefined ? null : isoAt(earliest);
+    const forWhat = this.#passes.inSlotLine > 0 ? "they wait for a slot" : "they wait for someone";
     flowLogger(this.#around.flow, this.#around).info(
-      `Flow run RUNNING: terminal tasks are incomplete; ${dueAt === null ? "they wait for someone" : `the next is due at ${dueAt}`}.`,
+      `Flow run RUNNING: terminal tasks are incomplete; ${dueAt === null ? forWhat : `the next is due at ${dueAt}`}.`,
     );
     this.#close("ended");
     this.#resolve({ kind: "waiting", dueAt });
@@ -361,6 +366,7 @@ class FlowRunner {
   #close(phase: "ended" | "aborted"): void {
     this.#phase = phase;
     this.#waiting.close();
+    this.#passes.close();
     this.#over.abort();
   }
 

@@ -17,6 +17,8 @@ export interface EnginePorts {
   readonly secrets: SecretSource;
   /** Flow runs that tasks make; see `runFlow`. */
   readonly subflows: SubflowPort;
+  /** Tells when task runs that were answered "queued" may ask again; needed where the reporter gives that answer. */
+  readonly slots?: SlotSource | undefined;
   /**
    * How long a task run may wait for its time in this process, in milliseconds, while nothing else is left to do; the run
    * is handed back when it would take longer, or waits for someone. Infinity: it waits here.
@@ -52,12 +54,20 @@ export type Approval = { readonly input: unknown } | "wait";
 export interface Reporter {
   /**
    * Reports a task run's state. The promise resolves when the Cloud has accepted it, and rejects when it refused. The
-   * engine waits for it before it starts a task's code (`Running`), and for nothing else until the flow run's end.
+   * engine waits for it before it starts a task's code (`Running`), and for nothing else until the flow run's end. To a
+   * Running the answer may be "queued": a concurrency limit has no free slot, and the task run is Queued in its place.
    */
-  taskRun(change: TaskRunChange): Promise<void>;
+  // biome-ignore lint/suspicious/noConfusingVoidType: most reporters have nothing to say, and should not have to say so.
+  taskRun(change: TaskRunChange): Promise<void | "queued">;
   flowRun(change: FlowRunChange): Promise<void>;
   /** Never throws, never waits. */
   log(line: LogLine): void;
+}
+
+/** Tells of free slots of concurrency limits. */
+export interface SlotSource {
+  /** Resolves, as soon as there are any, with task runs that have their slots now, by id; one may be told of twice. */
+  granted(): Promise<readonly string[]>;
 }
 
 export interface TaskRunChange {

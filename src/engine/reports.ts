@@ -4,7 +4,10 @@ import { refuseTaskRunMove } from "../core/transitions.js";
 import type { Reporter } from "./ports.js";
 import type { TaskRun } from "./task/task-run.js";
 
-const ACCEPTED = Promise.resolve(true);
+/** What became of a report; "queued" only of a Running, see `Reporter`. */
+export type ReportEnd = "accepted" | "queued" | "refused";
+
+const ACCEPTED = Promise.resolve<ReportEnd>("accepted");
 
 /** Sends states through the reporter, counts versions, and knows which states are not accepted yet. */
 export class Reports {
@@ -20,7 +23,7 @@ export class Reports {
   }
 
   /** The state is the task run's from now on. The promise may be left alone: a refusal also goes to `onRefused`. */
-  taskRun(run: TaskRun, state: State): Promise<boolean> {
+  taskRun(run: TaskRun, state: State): Promise<ReportEnd> {
     const refusal = refuseTaskRunMove(run.state?.type ?? null, state.type);
     const { taskRunId, mapIndex, version, plan, givenName } = run;
     run.state = state;
@@ -34,7 +37,7 @@ export class Reports {
     });
   }
 
-  flowRun(state: State): Promise<boolean> {
+  flowRun(state: State): Promise<ReportEnd> {
     return this.#send(() => this.#reporter.flowRun({ state }));
   }
 
@@ -44,17 +47,19 @@ export class Reports {
     else this.#onAccepted = then;
   }
 
-  /** Resolves with true when the state was accepted, with false when it was refused; never rejects. */
-  async #send(report: () => Promise<void>): Promise<boolean> {
+  /** Never rejects. */
+  // biome-ignore lint/suspicious/noConfusingVoidType: as in `Reporter`.
+  async #send(report: () => Promise<void | "queued">): Promise<ReportEnd> {
     this.#outstanding += 1;
+    let answer: ReportEnd;
     try {
-      await report();
+      answer = (await report()) ?? "accepted";
     } catch (error) {
       this.#onRefused(error);
-      return false;
+      return "refused";
     }
     this.#outstanding -= 1;
     if (this.#outstanding === 0) this.#onAccepted?.();
-    return true;
+    return answer;
   }
 }

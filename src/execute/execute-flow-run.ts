@@ -7,7 +7,7 @@ import type { EngineRun } from "../engine/ports.js";
 import { resultStore } from "../storage/results.js";
 import type { RunHost, RunReply, RunRequest } from "../threads/messages.js";
 import { checkTaskIds } from "./check-task-ids.js";
-import { hostCaches, hostSecrets, hostSubflows } from "./host-answers.js";
+import { hostCaches, hostSecrets, hostSlots, hostSubflows } from "./host-answers.js";
 import { type LoadedFlow, loadedCode, loadSavedFlow } from "./load-saved-flow.js";
 import { openExecutor } from "./open-executor.js";
 import { StateStream } from "./state-stream.js";
@@ -68,6 +68,7 @@ async function runToItsEnd(request: RunRequest, { flow }: LoadedFlow, host: RunH
       caches: hostCaches(host),
       secrets: hostSecrets(host),
       subflows: hostSubflows(host),
+      slots: hostSlots(host),
       maxWaitMs: HAND_BACK_AFTER_MS,
       signal: stop.signal,
     });

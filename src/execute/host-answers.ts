@@ -1,7 +1,7 @@
 import { fromFailure } from "../codec/failure.js";
 import { fromWireState, type WireState } from "../codec/state-json.js";
 import type { SubflowPort } from "../core/control/subflow.js";
-import type { CacheIndex, SecretSource } from "../engine/ports.js";
+import type { CacheIndex, SecretSource, SlotSource } from "../engine/ports.js";
 import type { HostQuestion, RunHost } from "../threads/messages.js";
 
 /** The engine's questions to the Cloud, by way of the run's host. */
@@ -18,6 +18,15 @@ export function hostCaches(host: RunHost): CacheIndex {
 
 export function hostSecrets(host: RunHost): SecretSource {
   return { read: (name) => ask(host, { about: "secret", name }) };
+}
+
+/** Who of the run's Queued task runs may go on. */
+export function hostSlots(host: RunHost): SlotSource {
+  return {
+    async granted() {
+      return (await ask(host, { about: "slots" })) as string[];
+    },
+  };
 }
 
 /** The flow runs that a run's tasks make: the agent asks the Cloud on their behalf. */

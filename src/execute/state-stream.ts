@@ -26,7 +26,7 @@ const { nextTick } = process;
 interface WaitingState {
   entry: ReportEntry;
   chars: number;
-  resolve(): void;
+  resolve(answer?: "queued"): void;
   reject(error: unknown): void;
 }
 
@@ -54,13 +54,14 @@ export class StateStream implements Reporter {
     this.#onBroken = onBroken;
   }
 
-  taskRun({ taskRunId, taskSlug, mapIndex, version, state, name }: TaskRunChange): Promise<void> {
+  // biome-ignore lint/suspicious/noConfusingVoidType: as in `Reporter`.
+  taskRun({ taskRunId, taskSlug, mapIndex, version, state, name }: TaskRunChange): Promise<void | "queued"> {
     const taskRun = { taskRunId, taskSlug, mapIndex, version };
     return this.#add(state, name === undefined ? taskRun : { ...taskRun, name: name.slice(0, MAX_NAME_CHARS) });
   }
 
-  flowRun({ state }: { state: State }): Promise<void> {
-    return this.#add(state);
+  async flowRun({ state }: { state: State }): Promise<void> {
+    await this.#add(state);
   }
 
   log(line: LogLine): void {
@@ -85,7 +86,8 @@ export class StateStream implements Reporter {
     return this.#broken;
   }
 
-  #add(state: State, taskRun?: ReportEntry["taskRun"]): Promise<void> {
+  // biome-ignore lint/suspicious/noConfusingVoidType: as in `Reporter`.
+  #add(state: State, taskRun?: ReportEntry["taskRun"]): Promise<void | "queued"> {
     if (this.#broken) return Promise.reject(this.#broken);
     return new Promise((resolve, reject) => {
       const sized = toSizedState(state);
@@ -112,12 +114,12 @@ export class StateStream implements Reporter {
     this.#underWay = true;
     while (this.#anyWaits() && !this.#broken) {
       const { report, states } = this.#next();
-      const failure = await this.#host.report(report);
-      if (failure !== null) {
-        this.#break(fromFailure(failure), states);
+      const reply = await this.#host.report(report);
+      if (reply !== null && !("queued" in reply)) {
+        this.#break(fromFailure(reply), states);
         break;
       }
-      for (const { resolve } of states) resolve();
+      accept(states, new Set(reply?.queued));
       // What hangs on those may now report: let it travel in the next one.
       if (states.length > 0) await new Promise<void>((resolve) => nextTick(resolve));
     }
@@ -166,6 +168,15 @@ export class StateStream implements Reporter {
     this.#dropped = 0;
     for (const { reject } of waiting) reject(error);
     this.#onBroken(error);
+  }
+}
+
+/** Of a task run that is Queued, the Running that is answered so is the last state in its report. */
+function accept(states: readonly WaitingState[], queued: ReadonlySet<string>): void {
+  for (const { entry, resolve } of states) {
+    const isQueued = queued.size > 0 && entry.taskRun !== undefined && queued.has(entry.taskRun.taskRunId);
+    if (isQueued && entry.state.type === "Running") resolve("queued");
+    else resolve();
   }
 }
 

@@ -3,21 +3,23 @@ import type { AddressInfo } from "node:net";
 import { MillraceError } from "../core/errors.js";
 import type { Database } from "../db/database.js";
 import { openDatabase } from "../db/open-database.js";
-import { deleteReportStreams } from "../db/queries/report-streams.js";
 import { Authenticator } from "./access/auth.js";
 import { makeFirstKey } from "./access/first-key.js";
-import { endSubscriptionsOfLostKeys } from "./access/key-watch.js";
 import { KnownKeys } from "./access/known-keys.js";
 import { AgentEvents, type Effect } from "./agents/agent-events.js";
 import { Presence } from "./agents/presence.js";
 import { makeGraphqlApi } from "./api/graphql-api.js";
 import { makeSchema } from "./api/schema.js";
+import { HookDeliveries, type HookOptions } from "./hooks/deliveries.js";
 import { makeRequestListener } from "./http/http-api.js";
 import { isConnectionRequest, OpenConnections } from "./http/open-connections.js";
 import { type ServerClock, type ServerLogLine, type ServerParts, toInstant } from "./parts.js";
 import { ParameterChecks } from "./registration/parameter-checks.js";
+import { type KeySource, keySource } from "./secrets/sealing-keys.js";
+import { Vault } from "./secrets/vault.js";
 import { DueTimer } from "./services/due-timer.js";
-import { reapLeases } from "./services/reaper.js";
+import { ServiceRunner, type ServiceStatus } from "./services/service-runner.js";
+import { makeServices, type ServiceOptions } from "./services/services.js";
 
 /** How to start a Cloud. */
 export interface ServerOptions {
@@ -31,8 +33,14 @@ export interface ServerOptions {
   allowRemote?: boolean;
   /** `FULL`: a commit survives a power cut too, for one disk flush each. Default `NORMAL`: it survives any crash of the process. */
   synchronous?: "NORMAL" | "FULL";
-  /** How often expired leases are looked for, in milliseconds. Default 1,000. */
+  /** How often the services are looked at, and expired leases looked for, in milliseconds. Default 1,000. */
   tickMs?: number;
+  /** Periods and thresholds of the scheduler, the zombie killer and the other services. */
+  services?: ServiceOptions;
+  /** What secrets are sealed with. Default: the variable MILLRACE_SECRETS_KEY, else a file beside the database, made when it is needed. */
+  secretsKey?: KeySource;
+  /** How cloud hooks are sent. */
+  hooks?: HookOptions;
   clock?: ServerClock;
   /** Takes the server's own log. Default: errors go to stderr. */
   log?: (line: ServerLogLine) => void;
@@ -47,7 +55,9 @@ export interface Server {
   readonly database: Database;
   /** How many subscriptions are open. */
   readonly listeners: number;
-  /** One round of the loops: expired leases, due runs, housekeeping. The server does it by itself; a test need not wait. */
+  /** How each service is doing. */
+  readonly services: readonly ServiceStatus[];
+  /** One round of the services that are due by the clock. The server does it by itself; a test need not wait. */
   tick(): Promise<void>;
   /** Ends subscriptions, lets requests finish, and closes the database. Safe to call twice. */
   close(): Promise<void>;
@@ -60,14 +70,6 @@ const CLOSE_GRACE_MS = 5_000;
 const CLOSE_LOOK_MS = 10;
 /** Longer than clients keep an idle connection, so that none is closed as it is used again. */
 const KEEP_ALIVE_MS = 75_000;
-/** A stream that did not report for so long is over, and its last batch will not be sent again. */
-const STREAM_KEPT_MS = 24 * 60 * 60 * 1000;
-const HOUSEKEEPING_MS = 5_000;
-/**
- * When so many rounds of the loops were missed, the server did not run: the machine slept, or something blocked it. With rounds
- * of a second that is half of what an agent waits between two renewals of its usual lease.
- */
-const OUTAGE_ROUNDS = 5;
 
 /**
  * Starts a Cloud: opens its database, listens, and makes the first key where there is none.
@@ -89,9 +91,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 }
 
 async function startOver(database: Database, host: string, options: ServerOptions): Promise<Server> {
-  const clock = options.clock ?? { now: () => Date.now() };
+  const clock = options.clock ?? { now: () => Date.now(), elapsed: () => performance.now() };
   const events = new AgentEvents();
   const log = options.log ?? logToStderr;
+  const vault = new Vault(options.secretsKey ?? keySource(options.database));
   const parts: ServerParts = {
     database,
     clock,
@@ -99,6 +102,8 @@ async function startOver(database: Database, host: string, options: ServerOption
     presence: new Presence(),
     keys: new KnownKeys(),
     parameters: new ParameterChecks(log),
+    vault,
+    hooks: new HookDeliveries({ database, clock, log, vault }, options.hooks),
     log,
     publish: (effects) => publish(effects, parts, dueTimer),
   };
@@ -113,10 +118,14 @@ async function startOver(database: Database, host: string, options: ServerOption
   connections.attach(http);
   const port = await listen(http, host, options.port ?? DEFAULT_PORT);
   const token = await firstKeyOf(parts, http, connections);
-  const loops = startLoops(parts, dueTimer, options.tickMs ?? DEFAULT_TICK_MS);
+  const services = makeServices(dueTimer, options.services ?? {});
+  const runner = new ServiceRunner(parts, services, options.tickMs ?? DEFAULT_TICK_MS);
+  runner.start();
+  dueTimer.start().catch((error) => log({ level: "error", message: "Due runs could not be looked up.", error }));
   let closed: Promise<void> | undefined;
   const close = async () => {
-    await loops.stop();
+    await Promise.all([runner.stop(), dueTimer.stop()]);
+    await parts.hooks.stop();
     events.close();
     await closeHttp(http, connections);
     await parts.presence.flush(database);
@@ -130,7 +139,10 @@ async function startOver(database: Database, host: string, options: ServerOption
     get listeners() {
       return events.listeners;
     },
-    tick: loops.tick,
+    get services() {
+      return runner.statuses;
+    },
+    tick: () => runner.tick(),
     close: () => {
       closed ??= close();
       return closed;
@@ -155,51 +167,10 @@ async function firstKeyOf(
 function publish(effects: readonly Effect[], { events, clock }: ServerParts, dueTimer: DueTimer): void {
   for (const effect of effects) {
     if (effect.kind === "stop") events.stop(effect.agentId, effect.flowRunId);
+    else if (effect.kind === "slot") events.grant(effect.agentId, effect.taskRunId);
     else if (Date.parse(effect.dueAt) <= clock.now()) events.wakeFor(effect);
     else dueTimer.note(effect.dueAt);
   }
-}
-
-function startLoops(parts: ServerParts, dueTimer: DueTimer, tickMs: number) {
-  let cleanedAt = parts.clock.now();
-  let [roundAt, awakeSince] = [cleanedAt, cleanedAt];
-  const round = async () => {
-    const now = parts.clock.now();
-    if (now - roundAt > OUTAGE_ROUNDS * tickMs) awakeSince = now;
-    roundAt = now;
-    await reapLeases(parts, awakeSince);
-    await dueTimer.tick();
-    if (now - cleanedAt < HOUSEKEEPING_MS) return;
-    cleanedAt = now;
-    await parts.presence.flush(parts.database);
-    await endSubscriptionsOfLostKeys(parts);
-    await parts.database.write((transaction) => deleteReportStreams(transaction, toInstant(now - STREAM_KEPT_MS)));
-  };
-  // Rounds never overlap; one that is asked for while another runs begins after it, and sees what has happened since.
-  let last: Promise<void> = Promise.resolve();
-  let waiting = 0;
-  const tick = (): Promise<void> => {
-    waiting += 1;
-    const done = last.then(round).finally(() => {
-      waiting -= 1;
-    });
-    last = done.catch(() => {});
-    return done;
-  };
-  const guarded = () => {
-    if (waiting > 0) return;
-    tick().catch((error) => parts.log({ level: "error", message: "A round of the server's loops failed.", error }));
-  };
-  const timer = setInterval(guarded, tickMs);
-  timer.unref();
-  dueTimer.start().catch((error) => parts.log({ level: "error", message: "Due runs could not be looked up.", error }));
-  return {
-    tick,
-    stop: async () => {
-      clearInterval(timer);
-      await Promise.all([last, dueTimer.stop()]);
-    },
-  };
 }
 
 function listen(http: HttpServer, host: string, port: number): Promise<number> {

@@ -48,6 +48,7 @@ export function checkCall(message: unknown): CheckedCall {
 const questions: Record<HostQuestion["about"], Record<string, (value: unknown) => boolean>> = {
   caches: { taskSlug: isName, cacheKey: isNameOrNull, sinceAt: isName },
   secret: { name: isName },
+  slots: {},
   "create flow run": {
     flowName: isName,
     project: isNameOrNull,

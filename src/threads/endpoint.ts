@@ -4,7 +4,7 @@ import { type FailureRecord, toFailure } from "../codec/failure.js";
 import { MillraceError } from "../core/errors.js";
 import { checkCall } from "./check-call.js";
 import { MAX_QUESTIONS } from "./limits.js";
-import type { HostAnswer, HostQuestion, RunHost } from "./messages.js";
+import type { HostAnswer, HostQuestion, ReportReply, RunHost } from "./messages.js";
 
 /*
  * Both ends of a run's port. comlink carries the calls; what it lacks stands here: a look at each message before comlink
@@ -131,7 +131,7 @@ export function connectHost(port: MessagePort): ConnectedHost {
   return {
     host: {
       report: (batch) =>
-        call<FailureRecord | null>(
+        call<ReportReply>(
           () => report(batch),
           (failure) => failure,
         ),

@@ -66,14 +66,23 @@ export interface RunReport {
   logs: LogLine[];
 }
 
+/** Null: all of the report was accepted. */
+export type ReportReply = FailureRecord | QueuedTaskRuns | null;
+
+/** The report was accepted, and for these task runs there was no slot: each is Queued in place of Running. */
+export interface QueuedTaskRuns {
+  queued: string[];
+}
+
 /** What a worker thread may ask of the main thread, for its own run alone. Neither promise rejects. */
 export interface RunHost {
   /**
-   * Resolves with null when the Cloud has accepted all of it, otherwise with the reason. After a reason the run is over
+   * Resolves with null when the Cloud has accepted all of it, or with the task runs that it has set Queued in place of
+   * Running; otherwise with the reason. After a reason the run is over
    * for this thread. One report at a time. The one with the flow run's final state resolves when the host has it, which
    * sees to the rest.
    */
-  report(report: RunReport): Promise<FailureRecord | null>;
+  report(report: RunReport): Promise<ReportReply>;
   /**
    * Asks something that only the Cloud knows, for this run and within what its flow declares. Resolves with the answer, or
    * with why there is none. Any number at a time.
@@ -89,6 +98,8 @@ export type HostQuestion =
   | { about: "caches"; taskSlug: string; cacheKey: string | null; sinceAt: string }
   /** The value of a secret that the flow declares. */
   | { about: "secret"; name: string }
+  /** Which Queued task runs have their slots now. Answered, when there are any, with their ids. */
+  | { about: "slots" }
   /** Creates a run of another deployed flow, once for an idempotency key. Answered with the flow run's id. */
   | {
       about: "create flow run";

@@ -16,7 +16,11 @@ t.test("leases are renewed again and again, sooner after a failure; what became 
         t.same([agentId, leaseMs], ["agent", 60]);
         renewed.push([...leases]);
         if (renewed.length === 1) throw new MillraceError("CLOUD_UNREACHABLE", "no answer");
-        return { lost: renewed.length === 2 ? ["a"] : [], cancelling: renewed.length === 3 ? ["b"] : [] };
+        return {
+          lost: renewed.length === 2 ? ["a"] : [],
+          cancelling: renewed.length === 3 ? ["b"] : [],
+          granted: renewed.length === 3 ? ["t"] : [],
+        };
       },
     },
     agentId: "agent",
@@ -27,6 +31,7 @@ t.test("leases are renewed again and again, sooner after a failure; what became 
     },
     onLost: (ids) => told.push(["lost", ids]),
     onCancelling: (ids) => told.push(["cancelling", ids]),
+    onGranted: (ids) => told.push(["granted", ids]),
     log: (line) => lines.push(line),
   });
   await eventually(() => looks >= 2);
@@ -36,6 +41,7 @@ t.test("leases are renewed again and again, sooner after a failure; what became 
   t.same(told, [
     ["lost", ["a"]],
     ["cancelling", ["b"]],
+    ["granted", ["t"]],
   ]);
   t.same(renewed[0], held);
   t.match(lines, [/^The Cloud is away, leases were not renewed: no answer/]);

@@ -26,7 +26,7 @@ function bed(options: Partial<ReportStreamOptions> = {}) {
             batch,
             claim,
             async answer(answer = {}) {
-              resolve({ refused: [], cancelling: [], claimed: undefined, ...answer });
+              resolve({ refused: [], cancelling: [], queued: [], granted: [], claimed: undefined, ...answer });
               await turn();
             },
             async fail(code) {
@@ -40,6 +40,7 @@ function bed(options: Partial<ReportStreamOptions> = {}) {
     claim: () => undefined,
     onClaimed: () => {},
     onCancelling: () => {},
+    onGranted: () => {},
     log: (line) => lines.push(line),
     ...options,
   });
@@ -162,7 +163,9 @@ t.test("the end of a run brings a claim along, and nothing else does", async (t)
 t.test("runs that are to be cancelled are told of, before they are told what was refused", async (t) => {
   const told: unknown[] = [];
   const { stream, calls } = bed({ onCancelling: (ids) => told.push(ids) });
-  const answer = stream.report(lease("a"), states("Running")).then((failure) => told.push(failure?.code));
+  const answer = stream
+    .report(lease("a"), states("Running"))
+    .then((failure) => told.push(failure !== null && "code" in failure ? failure.code : null));
   await turn();
   const refused = [{ flowRunId: "a", code: "RUN_CANCELLED" as const, message: "it is Cancelling" }];
   await calls[0]!.answer({ cancelling: ["a"], refused });

@@ -16,7 +16,7 @@ function bed() {
           calls.push({
             batch,
             async answer(answer = {}) {
-              resolve({ refused: [], cancelling: [], claimed: undefined, ...answer });
+              resolve({ refused: [], cancelling: [], queued: [], granted: [], claimed: undefined, ...answer });
               await turn();
             },
           });
@@ -26,6 +26,7 @@ function bed() {
     claim: () => undefined,
     onClaimed: () => {},
     onCancelling: () => {},
+    onGranted: () => {},
     log: () => {},
   });
   const claimed = {

@@ -115,7 +115,7 @@ t.test("a run is asked for, claimed, reported and seen", async (t) => {
   const claimed = runs[0]!;
   t.match(claimed, { flowRunId, flowId, name: "first-run", parameters: { day: "today" }, timesResurrected: 0 });
   t.match(claimed.taskRuns, [{ taskSlug: "greet-1", mapIndex: -1 }]);
-  t.same(await cloud.renewLeases(agentId, [claimed], LEASE_MS), { lost: [], cancelling: [] });
+  t.same(await cloud.renewLeases(agentId, [claimed], LEASE_MS), { lost: [], cancelling: [], granted: [] });
 
   const taskRun = claimed.taskRuns[0]!;
   const report = await cloud.reportStates(
@@ -179,7 +179,7 @@ t.test("a claim that fails does not lose the report that went with it", async (t
   const wrong = { ...claimOf(agentId), limit: -1 };
   await t.rejects(cloud.claimRuns(wrong), { code: "INPUT_INVALID" });
   const answer = await cloud.reportStates({ agentId, streamId: newId(), batch: 1, runs }, wrong);
-  t.same(answer, { refused: [], cancelling: [], claimed: undefined });
+  t.same(answer, { refused: [], cancelling: [], queued: [], granted: [], claimed: undefined });
   t.match(await findFlowRun(cloud, flowRunId), { state: "Running" });
 });
 

@@ -44,7 +44,7 @@ t.test("a connection begins with an event, and the Cloud's events follow", async
   const stop = new AbortController();
   const { events, ended } = collect(cloud, stop.signal);
   await eventually(() => events.length === 1);
-  t.same(events[0], { runDue: true, cancelling: [] });
+  t.same(events[0], { runDue: true, cancelling: [], granted: [] });
   t.same(server.received[0]?.variables, { agent_id: AGENT_ID });
   t.equal(server.received[0]?.path, "/graphql/stream");
   t.equal(server.received[0]?.headers.accept, "text/event-stream");
@@ -64,7 +64,7 @@ t.test("a connection that breaks is made anew, with an event", async (t) => {
   await eventually(() => events.length === 1);
   streams[0]?.socket?.destroy();
   await eventually(() => events.length === 2);
-  t.same(events[1], { runDue: true, cancelling: [] });
+  t.same(events[1], { runDue: true, cancelling: [], granted: [] });
   send(streams[1], true);
   await eventually(() => events.length === 3);
   stop.abort();
@@ -114,7 +114,7 @@ t.test("events that wait for a slow reader are merged into one", async (t) => {
   // A message that is read later than the three: its arrival shows that they are all there.
   const sentinel = openCloud({ url: cloud.url });
   await sentinel.close();
-  const merged: AgentEvent = { runDue: false, cancelling: [] };
+  const merged: AgentEvent = { runDue: false, cancelling: [], granted: [] };
   while (!(merged.runDue && merged.cancelling.includes("c"))) {
     const { value } = await reader.next();
     merged.runDue ||= (value as AgentEvent).runDue;

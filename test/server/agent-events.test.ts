@@ -22,11 +22,11 @@ t.test("an agent is told at once that a run it may take is due, and not of other
   await cloud.call("create_flow_run", { flow_id: flow.flowId, labels: ["elsewhere"] });
   const before = performance.now();
   await cloud.call("create_flow_run", { flow_id: flow.flowId });
-  t.strictSame(await mine.next(), { run_due: true, cancelling: [] });
+  t.strictSame(await mine.next(), { run_due: true, cancelling: [], granted: [] });
   t.ok(performance.now() - before < AT_ONCE_MS);
-  t.strictSame(await ofFlow.next(), { run_due: true, cancelling: [] });
+  t.strictSame(await ofFlow.next(), { run_due: true, cancelling: [], granted: [] });
   await cloud.call("create_flow_run", { flow_id: other.flowId });
-  t.strictSame(await mine.next(), { run_due: true, cancelling: [] });
+  t.strictSame(await mine.next(), { run_due: true, cancelling: [], granted: [] });
   t.equal(mine.events.length, 2);
   t.equal(ofFlow.events.length, 1);
 });
@@ -43,7 +43,7 @@ t.test("an agent is told when a run that was scheduled for later becomes due", a
     scheduled_start_time: new Date(dueAt + 60_000).toISOString(),
   });
   await cloud.call("create_flow_run", { flow_id: flowId, scheduled_start_time: new Date(dueAt).toISOString() });
-  t.strictSame(await events.next(), { run_due: true, cancelling: [] });
+  t.strictSame(await events.next(), { run_due: true, cancelling: [], granted: [] });
   const late = Date.now() - dueAt;
   t.ok(late >= 0 && late < AT_ONCE_MS, `${late} ms after it was due`);
   t.equal((await agent.claim()).runs.length, 1);
@@ -62,7 +62,7 @@ t.test(
     await cloud.call("create_flow_run", { flow_id: flowId, scheduled_start_time: at(1_000_000) });
     clock.forward(1_000_000);
     await cloud.server.tick();
-    t.strictSame(await events.next(), { run_due: true, cancelling: [] });
+    t.strictSame(await events.next(), { run_due: true, cancelling: [], granted: [] });
     clock.forward(1_000);
     await cloud.server.tick();
     await cloud.server.tick();
@@ -83,11 +83,11 @@ t.test("the holder of a run is told to stop it; what an agent does itself is not
   const events = await subscribe(cloud, agent.id);
   t.teardown(() => events.close());
   await cloud.call("cancel_flow_run", { flow_run_id: running.flow_run_id });
-  t.strictSame(await events.next(), { run_due: false, cancelling: [running.flow_run_id] });
+  t.strictSame(await events.next(), { run_due: false, cancelling: [running.flow_run_id], granted: [] });
   await cloud.call("cancel_flow_run", { flow_run_id: submitted.flow_run_id });
-  t.strictSame(await events.next(), { run_due: false, cancelling: [submitted.flow_run_id] });
+  t.strictSame(await events.next(), { run_due: false, cancelling: [submitted.flow_run_id], granted: [] });
   await cloud.call("set_flow_run_states", { states: [{ flow_run_id: ended.flow_run_id, state: { type: "Success" } }] });
-  t.strictSame(await events.next(), { run_due: false, cancelling: [ended.flow_run_id] });
+  t.strictSame(await events.next(), { run_due: false, cancelling: [ended.flow_run_id], granted: [] });
   await agent.report(running, [flowState("Cancelled")]);
   t.equal(events.events.length, 3);
 });
@@ -102,7 +102,7 @@ t.test("a run that is taken back wakes the other agents", async (t) => {
   const events = await subscribe(cloud, second.id);
   t.teardown(() => events.close());
   await letPass(cloud, clock, LEASE_MS);
-  t.strictSame(await events.next(), { run_due: true, cancelling: [] });
+  t.strictSame(await events.next(), { run_due: true, cancelling: [], granted: [] });
   t.match(await second.claimOne(), { flow_run_id: run.flow_run_id, fence: 2 });
 });
 
@@ -135,7 +135,7 @@ t.test("closing the server ends every subscription, and a client that goes is fo
   gone.close();
   await gone.ended;
   await cloud.call("create_flow_run", { flow_id: flowId });
-  t.strictSame(await left.next(), { run_due: true, cancelling: [] });
+  t.strictSame(await left.next(), { run_due: true, cancelling: [], granted: [] });
   const before = performance.now();
   await cloud.server.close();
   await left.ended;
@@ -155,7 +155,7 @@ t.test("what a slow listener has not read is merged into one event", async (t) =
   events.wakeFor({ ...run, tenantId: "other" });
   t.strictSame(await listener.next(), {
     done: false,
-    value: { run_due: true, cancelling: ["run 0", "run 1", "run 2"] },
+    value: { run_due: true, cancelling: ["run 0", "run 1", "run 2"], granted: [] },
   });
   const waiting = listener.next();
   await listener.return();

@@ -59,7 +59,7 @@ t.test("a Running run becomes Cancelling; its agent is told in every answer, and
     [],
     "what is in hand may still be finished",
   );
-  t.strictSame(await agent.report(run, [flowState("Cancelled")]), { refused: [], cancelling: [] });
+  t.strictSame(await agent.report(run, [flowState("Cancelled")]), { refused: [], cancelling: [], queued: [], granted: [] });
   t.strictSame(await taskRunStates(cloud, run.flow_run_id), {
     "a-1": "Success",
     "b-1": "Cancelled",

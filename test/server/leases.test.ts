@@ -54,7 +54,7 @@ t.test(
       { name: "millrace.reaper", level: "WARNING", message: why },
     ]);
     t.match((await agent.report(run, [flowState("Success")])).refused, [{ code: "RUN_LEASE_LOST" }]);
-    t.strictSame(await agent.renew([run]), { lost: [run.flow_run_id], cancelling: [] });
+    t.strictSame(await agent.renew([run]), { lost: [run.flow_run_id], cancelling: [], granted: [] });
 
     const second = await TestAgent.register(cloud, "second");
     const taken = await second.claimOne();
@@ -78,18 +78,18 @@ t.test("a renewed lease holds; one that ended may be renewed as long as nobody t
   const { clock, cloud, agent, claimNew } = await bed(t);
   const run = await claimNew();
   await letPass(cloud, clock, LEASE_MS - 1);
-  t.strictSame(await agent.renew([run]), { lost: [], cancelling: [] });
+  t.strictSame(await agent.renew([run]), { lost: [], cancelling: [], granted: [] });
   await letPass(cloud, clock, LEASE_MS - 1);
   t.match(await flowRunRow(cloud, run.flow_run_id), {
     state: "Submitted",
     heartbeat: new Date(clock.now() - LEASE_MS + 1).toISOString(),
   });
   clock.forward(1);
-  t.strictSame(await agent.renew([run]), { lost: [], cancelling: [] });
+  t.strictSame(await agent.renew([run]), { lost: [], cancelling: [], granted: [] });
   await cloud.server.tick();
   t.match(await flowRunRow(cloud, run.flow_run_id), { state: "Submitted" });
-  t.strictSame(await agent.renew([{ ...run, fence: 2 }]), { lost: [run.flow_run_id], cancelling: [] });
-  t.strictSame(await agent.renew([]), { lost: [], cancelling: [] });
+  t.strictSame(await agent.renew([{ ...run, fence: 2 }]), { lost: [run.flow_run_id], cancelling: [], granted: [] });
+  t.strictSame(await agent.renew([]), { lost: [], cancelling: [], granted: [] });
   t.equal((await refusalOf(agent.renew([run], 1))).code, "INPUT_INVALID");
 });
 
@@ -222,7 +222,7 @@ t.test(
     await cloud.server.tick();
     await letPass(cloud, clock, 1_999);
     t.strictSame(await Promise.all([alive, dead, short!].map(stateOf)), ["Submitted", "Submitted", "Submitted"]);
-    t.strictSame(await agent.renew([alive]), { lost: [], cancelling: [] });
+    t.strictSame(await agent.renew([alive]), { lost: [], cancelling: [], granted: [] });
     await letPass(cloud, clock, 1_000);
     t.equal(await stateOf(short!), "Scheduled", "a short lease is not made longer than it was");
     await letPass(cloud, clock, LEASE_MS - 2_000);

@@ -26,7 +26,7 @@ async function claimNew(by = agent, of: TestCloud = cloud) {
 t.test("a whole run in batches: history, copies and times are written, and the lease ends with the run", async (t) => {
   const run = await claimNew();
   const first = [flowState("Running"), taskState(run, "a-1", "Running", 1)];
-  t.strictSame(await agent.report(run, first), { refused: [], cancelling: [] });
+  t.strictSame(await agent.report(run, first), { refused: [], cancelling: [], queued: [], granted: [] });
   const success = taskState(run, "a-1", "Success", 2);
   success.state = {
     type: "Success",
@@ -94,8 +94,10 @@ t.test("children of a mapped task are made when the Cloud first hears of them", 
   t.strictSame(await agent.report(run, [starts[0]!, ends[0]!, starts[1]!, starts[2]!]), {
     refused: [],
     cancelling: [],
+    queued: [],
+    granted: [],
   });
-  t.strictSame(await agent.report(run, [ends[2]!, ends[1]!]), { refused: [], cancelling: [] });
+  t.strictSame(await agent.report(run, [ends[2]!, ends[1]!]), { refused: [], cancelling: [], queued: [], granted: [] });
   t.match(await taskRunStates(cloud, run.flow_run_id), {
     "b-1": "Mapped",
     "b-1[0]": "Success",
@@ -166,7 +168,7 @@ t.test(
       (await agent.report(run, states)).refused[0];
     t.match(await refused(taskState(run, "a-1", "Running", 1)), {
       code: "STATE_REFUSED",
-      message: /State update failed .* not in a running state \(it is Submitted\)/,
+      message: /State update failed .* not in a running state\. Now it is Submitted\)/,
     });
     t.match(await refused({ ...flowState("Running"), version: 9 }), {
       code: "STATE_REFUSED",

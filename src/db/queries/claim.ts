@@ -1,4 +1,5 @@
-import type { Reads } from "../database.js";
+import type { Reads, Transaction } from "../database.js";
+import { listOf } from "../sql.js";
 import type { Engine } from "../tables.js";
 
 /**
@@ -159,4 +160,31 @@ export async function earliestTaskRunDue(reads: Reads, flowRunId: string): Promi
     flowRunId,
   );
   return row?.due_at ?? null;
+}
+
+/** Keeps which claim gave these runs away. */
+export async function noteClaim(
+  transaction: Transaction,
+  claimId: string,
+  flowRunIds: readonly string[],
+): Promise<void> {
+  await transaction.run(
+    "UPDATE flow_run SET claim_id = ?1 WHERE id IN (SELECT value FROM json_each(?2))",
+    claimId,
+    listOf(flowRunIds),
+  );
+}
+
+/** The runs that a claim gave to an agent and that it holds still. */
+export async function runsOfClaim(
+  reads: Reads,
+  claim: { tenantId: string; agentId: string; claimId: string },
+): Promise<string[]> {
+  const rows = await reads.all<{ id: string }>(
+    "SELECT id FROM flow_run WHERE claim_id = ?1 AND lease_agent_id IS NOT NULL AND lease_agent_id = ?2 AND tenant_id = ?3",
+    claim.claimId,
+    claim.agentId,
+    claim.tenantId,
+  );
+  return rows.map(({ id }) => id);
 }

@@ -19,20 +19,15 @@ export function limitsOf(reads: Reads, tenantId: string): Promise<LimitRow[]> {
   return reads.all(LIMITS, tenantId);
 }
 
-const HELD = `SELECT name, count(*) AS held FROM concurrency_slot
-  WHERE tenant_id = ?1 AND kind = ?2 AND name IN (SELECT value FROM json_each(?3)) GROUP BY name`;
+const HELD = `SELECT name, count(*) AS held FROM concurrency_slot WHERE tenant_id = ?1 AND kind = ?2 GROUP BY name`;
 
-/** How many slots of each of these names are taken; a name without any is left out. */
-export async function heldSlots(
-  reads: Reads,
-  tenantId: string,
-  kind: LimitKind,
-  names: readonly string[],
-): Promise<Map<string, number>> {
-  const rows = await reads.all<{ name: string; held: number }>(HELD, tenantId, kind, listOf(names));
+/** How many slots of each name are taken; a name without any is left out. */
+export async function heldSlots(reads: Reads, tenantId: string, kind: LimitKind): Promise<Map<string, number>> {
+  const rows = await reads.all<{ name: string; held: number }>(HELD, tenantId, kind);
   return new Map(rows.map(({ name, held }) => [name, Number(held)]));
 }
 
+/** A slot, and the run that owns it. */
 export interface SlotRow {
   kind: LimitKind;
   name: string;
@@ -191,10 +186,10 @@ export async function tagsOfTasks(reads: Reads, taskIds: readonly string[]): Pro
 export function flowRunsUnderWay(
   reads: Reads,
   tenantId: string,
-): Promise<{ id: string; labels: string; lease_agent_id: string | null }[]> {
+): Promise<{ id: string; labels: string; engine: string; lease_agent_id: string | null }[]> {
   return reads.all(
-    `SELECT id, labels, lease_agent_id FROM flow_run
-     WHERE tenant_id = ?1 AND state IN ('Running', 'Submitted', 'Cancelling')`,
+    `SELECT id, labels, engine, lease_agent_id FROM flow_run
+     WHERE tenant_id = ?1 AND state IN ('Running', 'Submitted', 'Cancelling') AND labels <> '[]'`,
     tenantId,
   );
 }
@@ -209,4 +204,94 @@ export function runningTaskRuns(
      WHERE r.tenant_id = ?1 AND r.state IN ('Running', 'Cancelling') AND t.state = 'Running' AND k.tags <> '[]'`,
     tenantId,
   );
+}
+
+/** Who has taken which slots, the longest holder first. */
+export function slotHolders(
+  reads: Reads,
+  tenantId: string,
+  kind: LimitKind,
+  names: readonly string[],
+): Promise<(SlotRow & { taken_at: string })[]> {
+  return reads.all(
+    `SELECT kind, name, run_id, flow_run_id, taken_at FROM concurrency_slot
+     WHERE tenant_id = ?1 AND kind = ?2 AND name IN (SELECT value FROM json_each(?3)) ORDER BY taken_at, run_id`,
+    tenantId,
+    kind,
+    listOf(names),
+  );
+}
+
+/** Whose agents may take these flow runs. */
+export function loadFlowGroupIds(
+  reads: Reads,
+  flowRunIds: readonly string[],
+): Promise<{ labels: string; flow_group_id: string }[]> {
+  return reads.all(
+    `SELECT DISTINCT r.labels, f.flow_group_id FROM flow_run r JOIN flow f ON f.id = r.flow_id
+     WHERE r.id IN (SELECT value FROM json_each(?1))`,
+    listOf(flowRunIds),
+  );
+}
+
+/** Task runs of a flow run that stand in line and are due. */
+export async function offeredTaskRuns(reads: Reads, flowRunId: string): Promise<string[]> {
+  const rows = await reads.all<{ id: string }>(
+    `SELECT DISTINCT t.id FROM slot_request q JOIN task_run t ON t.id = q.run_id
+     WHERE q.flow_run_id = ?1 AND t.state = 'Queued' AND t.state_start_time IS NOT NULL`,
+    flowRunId,
+  );
+  return rows.map(({ id }) => id);
+}
+
+const LIMIT_TABLE = { task_tag: "task_tag_limit", flow_label: "flow_concurrency_limit" } as const;
+const NAME_COLUMN = { task_tag: "tag", flow_label: "name" } as const;
+
+export interface NewLimit extends LimitRow {
+  id: string;
+  tenantId: string;
+  now: string;
+}
+
+/** Makes a limit, or changes the one that there is. @returns its id */
+export async function setLimit(transaction: Transaction, limit: NewLimit): Promise<string> {
+  const { id, kind, name, slots, tenantId, now } = limit;
+  const [table, column] = [LIMIT_TABLE[kind], NAME_COLUMN[kind]];
+  await transaction.run(
+    `INSERT INTO ${table} (id, created, updated, tenant_id, ${column}, slots) VALUES (?1, ?2, ?2, ?3, ?4, ?5)
+     ON CONFLICT (tenant_id, ${column}) DO UPDATE SET slots = excluded.slots, updated = excluded.updated`,
+    id,
+    now,
+    tenantId,
+    name,
+    slots,
+  );
+  const [row] = await transaction.all<{ id: string }>(
+    `SELECT id FROM ${table} WHERE tenant_id = ?1 AND ${column} = ?2`,
+    tenantId,
+    name,
+  );
+  return row!.id;
+}
+
+/** Takes a limit away, with all slots under it. @returns its name; undefined when there is none of that id */
+export async function deleteLimit(
+  transaction: Transaction,
+  { id, kind, tenantId }: { id: string; kind: LimitKind; tenantId: string },
+): Promise<string | undefined> {
+  const [table, column] = [LIMIT_TABLE[kind], NAME_COLUMN[kind]];
+  const [row] = await transaction.all<{ name: string }>(
+    `SELECT ${column} AS name FROM ${table} WHERE id = ?1 AND tenant_id = ?2 FOR UPDATE`,
+    id,
+    tenantId,
+  );
+  if (!row) return undefined;
+  await transaction.run(`DELETE FROM ${table} WHERE id = ?1 AND tenant_id = ?2`, id, tenantId);
+  await transaction.run(
+    "DELETE FROM concurrency_slot WHERE tenant_id = ?1 AND kind = ?2 AND name = ?3",
+    tenantId,
+    kind,
+    row.name,
+  );
+  return row.name;
 }

@@ -11,10 +11,12 @@ import {
   unwrapState,
 } from "../../core/state.js";
 import { failedToRetrieve } from "../failed-state.js";
+import type { SlotSource } from "../ports.js";
 import type { Progress } from "../progress.js";
 import type { ReadyQueue } from "../ready-queue.js";
 import type { Reports } from "../reports.js";
 import { SECRET_RESULT } from "../secrets.js";
+import { SlotLine } from "../slot-line.js";
 import { isHandled, tellTaskHandlers } from "../state-handlers.js";
 import type { WaitingRoom } from "../waiting-room.js";
 import { needsPreparation, prepareTry } from "./before-try.js";
@@ -39,6 +41,11 @@ export interface FlowRunParts {
   readonly reports: Reports;
   readonly values: Values;
   readonly waiting: WaitingRoom;
+  readonly slots: SlotSource | undefined;
+  /** Takes promises that nobody else awaits. */
+  readonly watch: (promise: Promise<unknown>) => void;
+  /** Starts what is ready. */
+  readonly go: () => void;
   /** May task runs start? */
   readonly isOpen: () => boolean;
   /** Is the run over, or no longer ours? */
@@ -53,10 +60,16 @@ export class TaskPasses {
   readonly #running = new Set<TaskRun>();
   /** Open questions to a person, by the task run that waits for the answer. */
   readonly #questions = new Map<TaskRun, AbortController>();
+  readonly #slotLine: SlotLine;
   #leftAlone = 0;
 
   constructor(parts: FlowRunParts) {
     this.#parts = parts;
+    const again = (runs: readonly TaskRun[]) => {
+      for (const run of runs) parts.queue.push(run);
+      parts.go();
+    };
+    this.#slotLine = new SlotLine(parts.slots, again, parts.watch);
   }
 
   /** Those whose code runs. */
@@ -67,6 +80,16 @@ export class TaskPasses {
   /** How many wait for somebody who is not here. */
   get leftAlone(): number {
     return this.#leftAlone;
+  }
+
+  /** How many wait for a free slot of a concurrency limit. */
+  get inSlotLine(): number {
+    return this.#slotLine.length;
+  }
+
+  /** The run is over for this process. */
+  close(): void {
+    this.#slotLine.close();
   }
 
   /** Begins the next pass of a task run that is ready. */
@@ -151,7 +174,18 @@ export class TaskPasses {
       }
       running = end.state;
     }
-    return this.#parts.reports.taskRun(run, running);
+    const before = unwrapState(run.state);
+    const answer = await this.#parts.reports.taskRun(run, running);
+    if (answer === "queued") this.#waitForSlot(run, before, running.at);
+    return answer === "accepted";
+  }
+
+  /** The Cloud holds it for Queued, and tells when there is a slot: until then it holds up nobody, and this was no try. */
+  #waitForSlot(run: TaskRun, before: State | null, at: string): void {
+    run.runCount -= 1;
+    run.state = makeState("Queued", null, { at, ...(before ? { wrapped: before } : {}) });
+    this.#parts.queue.release(run);
+    if (this.#parts.isOpen() && this.#slotLine.add(run)) this.#parts.queue.push(run);
   }
 
   /** A Success whose task keeps its results for later runs is reported as such, and then becomes a Cached one. */
@@ -231,6 +265,7 @@ export class TaskPasses {
       this.#questions.get(run)?.abort();
       this.#parts.queue.push(run);
     }
+    this.#parts.go();
   }
 
   /** True when the task run's time has not come: it holds up nobody meanwhile. */

@@ -4,7 +4,9 @@ import { agentTakes } from "../../core/labels.js";
 /** What a transaction did that agents want to know at once; published when it has committed. */
 export type Effect =
   | { kind: "due"; tenantId: string; labels: readonly string[]; flowGroupId: string; dueAt: string }
-  | { kind: "stop"; agentId: string; flowRunId: string };
+  | { kind: "stop"; agentId: string; flowRunId: string }
+  /** A task run that waited for slots owns them now: it may ask for Running again. */
+  | { kind: "slot"; agentId: string; flowRunId: string; taskRunId: string };
 
 /** Whose events are asked for. */
 export interface Listener {
@@ -33,12 +35,18 @@ export class AgentEvents {
     for (const channel of this.#channels) {
       const { tenantId, labels, flowGroupId } = channel.listener;
       if (tenantId !== run.tenantId || (flowGroupId !== null && flowGroupId !== run.flowGroupId)) continue;
-      if (agentTakes(run.labels, labels)) channel.push(true, []);
+      if (agentTakes(run.labels, labels)) channel.push({ runDue: true });
     }
   }
 
   stop(agentId: string, flowRunId: string): void {
-    for (const channel of this.#channels) if (channel.listener.agentId === agentId) channel.push(false, [flowRunId]);
+    for (const channel of this.#channels) if (channel.listener.agentId === agentId) channel.push({ stop: flowRunId });
+  }
+
+  /** A task run of this agent's has the slots that it waited for. */
+  grant(agentId: string, taskRunId: string): void {
+    for (const channel of this.#channels)
+      if (channel.listener.agentId === agentId) channel.push({ granted: taskRunId });
   }
 
   listen(listener: Listener): AsyncGenerator<AgentEvent, void, void> {
@@ -70,6 +78,7 @@ class Channel {
   readonly #onEnd: () => void;
   #runDue = false;
   #cancelling = new Set<string>();
+  #granted = new Set<string>();
   #ended = false;
   #wake: () => void = () => {};
 
@@ -78,10 +87,15 @@ class Channel {
     this.#onEnd = onEnd;
   }
 
-  push(runDue: boolean, cancelling: readonly string[]): void {
+  push({ runDue = false, stop, granted }: { runDue?: boolean; stop?: string; granted?: string }): void {
     this.#runDue ||= runDue;
-    for (const flowRunId of cancelling) this.#cancelling.add(flowRunId);
+    if (stop !== undefined) this.#cancelling.add(stop);
+    if (granted !== undefined) this.#granted.add(granted);
     this.#wake();
+  }
+
+  get #isEmpty(): boolean {
+    return !this.#runDue && this.#cancelling.size === 0 && this.#granted.size === 0;
   }
 
   end(): void {
@@ -93,15 +107,16 @@ class Channel {
   /** Not an async generator function: its `return()` would wait for the event that is awaited. */
   iterate(): AsyncGenerator<AgentEvent, void, void> {
     const next = async (): Promise<IteratorResult<AgentEvent, void>> => {
-      while (!this.#ended && !this.#runDue && this.#cancelling.size === 0) {
+      while (!this.#ended && this.#isEmpty) {
         await new Promise<void>((resolve) => {
           this.#wake = resolve;
         });
       }
       if (this.#ended) return { done: true, value: undefined };
-      const value = { run_due: this.#runDue, cancelling: [...this.#cancelling] };
+      const value = { run_due: this.#runDue, cancelling: [...this.#cancelling], granted: [...this.#granted] };
       this.#runDue = false;
       this.#cancelling = new Set();
+      this.#granted = new Set();
       return { done: false, value };
     };
     const end = async (): Promise<IteratorResult<AgentEvent, void>> => {

@@ -4,6 +4,7 @@ import { MAX_CLAIM } from "../../core/claim-limit.js";
 import { MillraceError } from "../../core/errors.js";
 import { normalizeLabels } from "../../core/labels.js";
 import { type AgentRow, findAgent } from "../../db/queries/agents.js";
+import { noteClaim, runsOfClaim } from "../../db/queries/claim.js";
 import { type FlowRunRow, type GivenRow, givenOfFlowRuns } from "../../db/queries/flow-runs.js";
 import { type ClaimedTaskRunRow, claimedTaskRuns } from "../../db/queries/task-runs.js";
 import { type RequestContext, toInstant } from "../parts.js";
@@ -20,6 +21,8 @@ export async function claimRuns(input: ClaimRunsInput, context: RequestContext):
   if (input.limit < 0 || input.limit > MAX_CLAIM) {
     throw new MillraceError("INPUT_INVALID", `claim_runs: \`limit\` must be 0 to ${MAX_CLAIM}, and is ${input.limit}.`);
   }
+  const again = input.claim_id ? await claimedBefore(input, input.claim_id, context) : undefined;
+  if (again) return again;
   const answer = await claimOnce(input, context);
   // Each time some have ended that cannot be claimed, so that the next look finds others in their place.
   while (answer.ended > 0 && answer.runs.length < input.limit) {
@@ -60,15 +63,53 @@ function claimOnce(
     const { ids, nextDueAt } = await readQueue(ledger.transaction, question);
     if (ids.length === 0) return { runs: [], ended: 0, nextDueAt };
     const expiresAt = toInstant(now + input.lease_ms);
-    return { ...(await claim(ledger, ids, agent, expiresAt)), nextDueAt };
+    return { ...(await claim(ledger, ids, agent, { expiresAt, claimId: input.claim_id ?? null })), nextDueAt };
   });
 }
 
-async function claim(ledger: Ledger, ids: readonly string[], agent: AgentRow, expiresAt: string): Promise<Claims> {
-  await readFlowRuns(ledger, ids);
+/**
+ * What was given under a claim's id before, as far as the agent still holds it: its answer was lost. The leases begin anew.
+ * Undefined: nothing was, and the claim is made now.
+ */
+async function claimedBefore(
+  input: ClaimRunsInput,
+  claimId: string,
+  { parts, caller }: RequestContext,
+): Promise<ClaimRunsPayload | undefined> {
+  const { tenantId } = caller;
+  const known = await runsOfClaim(parts.database, { tenantId, agentId: input.agent_id, claimId });
+  if (known.length === 0) return undefined;
+  const expiresAt = toInstant(parts.clock.now() + input.lease_ms);
+  const runs = await withLedger(parts, { tenantId, agentId: input.agent_id }, async (ledger) => {
+    await readFlowRuns(ledger, known);
+    const held = [...ledger.flowRuns.values()].filter((run) => run.lease_agent_id === input.agent_id);
+    for (const run of held) {
+      run.lease_expires_at = expiresAt;
+      run.heartbeat = ledger.now;
+      ledger.changedFlowRuns.add(run);
+    }
+    return toClaimedRuns(ledger, held, expiresAt);
+  });
+  // There may be more: the agent asks again.
+  return { runs, next_due_at: toInstant(parts.clock.now()) };
+}
+
+async function toClaimedRuns(ledger: Ledger, runs: readonly FlowRunRow[], expiresAt: string): Promise<ClaimedRun[]> {
+  const ids = idsOf(runs);
   const given = new Map((await givenOfFlowRuns(ledger.transaction, ids)).map((row) => [row.id, row]));
   const taskRuns = Map.groupBy(await claimedTaskRuns(ledger.transaction, ids), (each) => each.flow_run_id);
-  const claims: Claims = { runs: [], ended: 0 };
+  return runs.map((run) => toClaimedRun(run, given.get(run.id)!, taskRuns.get(run.id) ?? [], expiresAt));
+}
+
+async function claim(
+  ledger: Ledger,
+  ids: readonly string[],
+  agent: AgentRow,
+  { expiresAt, claimId }: { expiresAt: string; claimId: string | null },
+): Promise<Claims> {
+  await readFlowRuns(ledger, ids);
+  const taken: FlowRunRow[] = [];
+  let ended = 0;
   for (const id of ids) {
     const run = ledger.flowRuns.get(id);
     if (!run) continue;
@@ -78,7 +119,7 @@ async function claim(ledger: Ledger, ids: readonly string[], agent: AgentRow, ex
     if (refused) {
       // Left in the queue it would stand in the way of those behind it for ever.
       const failed = { type: "Failed", message: `No agent can take this run. ${refused.message}` };
-      if ((await moveFlowRun(ledger, run, { state: failed, at: ledger.now })) === null) claims.ended += 1;
+      if ((await moveFlowRun(ledger, run, { state: failed, at: ledger.now })) === null) ended += 1;
       continue;
     }
     run.fence += 1;
@@ -86,9 +127,10 @@ async function claim(ledger: Ledger, ids: readonly string[], agent: AgentRow, ex
     run.lease_agent_id = agent.id;
     run.lease_expires_at = expiresAt;
     run.heartbeat = ledger.now;
-    claims.runs.push(toClaimedRun(run, given.get(id)!, taskRuns.get(id) ?? [], expiresAt));
+    taken.push(run);
   }
-  return claims;
+  if (claimId !== null && taken.length > 0) await noteClaim(ledger.transaction, claimId, idsOf(taken));
+  return { runs: await toClaimedRuns(ledger, taken, expiresAt), ended };
 }
 
 function toClaimedRun(
@@ -117,6 +159,8 @@ function toClaimedRun(
     })),
   };
 }
+
+const idsOf = (runs: readonly FlowRunRow[]): string[] => runs.map(({ id }) => id);
 
 function parseJson(text: string | null): unknown {
   return text === null ? null : JSON.parse(text);

@@ -9,6 +9,8 @@ import { MillraceError } from "../../core/errors.js";
 import { isStateType, isTerminal, type StateType } from "../../core/state.js";
 import { findAgent } from "../../db/queries/agents.js";
 import { type FlowRunRow, touchFlowRun } from "../../db/queries/flow-runs.js";
+import { grantedTaskRuns, requestedNames } from "../../db/queries/limits.js";
+import { settleLimits } from "../limits/settle-limits.js";
 import { type RequestContext, toInstant } from "../parts.js";
 import { moveFlowRun } from "../states/apply-state.js";
 import { type Ledger, readFlowRuns, withLedger } from "../states/ledger.js";
@@ -24,14 +26,15 @@ export async function renewLeases(
   const agent = await findAgent(parts.database, caller.tenantId, input.agent_id);
   if (!agent) throw agentUnknown(input.agent_id);
   parts.presence.agentSeen(caller.tenantId, agent.id, toInstant(parts.clock.now()));
-  if (input.leases.length === 0) return { lost: [], cancelling: [] };
+  if (input.leases.length === 0) return { lost: [], cancelling: [], granted: [] };
   return withLedger(parts, { tenantId: caller.tenantId, agentId: input.agent_id }, async (ledger) => {
     const expiresAt = toInstant(parts.clock.now() + input.lease_ms);
-    const answer: RenewLeasesPayload = { lost: [], cancelling: [] };
+    const answer: RenewLeasesPayload = { lost: [], cancelling: [], granted: [] };
     await readFlowRuns(
       ledger,
       input.leases.map((lease) => lease.flow_run_id),
     );
+    const held: string[] = [];
     for (const lease of input.leases) {
       const run = ledger.flowRuns.get(lease.flow_run_id);
       if (!run || !holds(run, input.agent_id, lease.fence)) {
@@ -43,9 +46,22 @@ export async function renewLeases(
       run.updated = ledger.now;
       ledger.changedFlowRuns.add(run);
       if (run.state === "Cancelling") answer.cancelling.push(run.id);
+      else held.push(run.id);
     }
+    answer.granted.push(...(await lookAfterWaiters(ledger, held)));
     return answer;
   });
+}
+
+/**
+ * The safety net under the events that tell of slots: a heartbeat looks whether any are free for the agent's task runs that
+ * wait, and tells again of those that have theirs.
+ */
+async function lookAfterWaiters(ledger: Ledger, flowRunIds: readonly string[]): Promise<string[]> {
+  if ((await requestedNames(ledger.transaction, flowRunIds)).length === 0) return [];
+  ledger.limitMoves.lookedAfter.push(...flowRunIds);
+  await settleLimits(ledger);
+  return grantedTaskRuns(ledger.transaction, flowRunIds);
 }
 
 function holds(run: FlowRunRow, agentId: string, fence: number): boolean {

@@ -9,7 +9,9 @@ import { MillraceError } from "../../core/errors.js";
 import { isTerminal, type StateType } from "../../core/state.js";
 import { cancellingOf } from "../../db/queries/claim.js";
 import type { FlowRunRow } from "../../db/queries/flow-runs.js";
+import { grantedTaskRuns } from "../../db/queries/limits.js";
 import { findReportStream, writeReportStream } from "../../db/queries/report-streams.js";
+import { settleLimits } from "../limits/settle-limits.js";
 import { hasKnownLevel, logLine } from "../log-line.js";
 import type { RequestContext } from "../parts.js";
 import { moveFlowRun, moveTaskRun, type Refused } from "../states/apply-state.js";
@@ -36,15 +38,19 @@ function takeBatch(input: ReportStatesInput, { parts, caller }: RequestContext):
   const { tenantId } = caller;
   return withLedger(parts, { tenantId, agentId: input.agent_id }, async (ledger) => {
     const refused = await takeReports(ledger, input);
+    await settleLimits(ledger);
+    const queued = [...ledger.queued.keys()];
+    const answer: KeptAnswer = queued.length === 0 ? refused : { refused, queued };
     const taken = await writeReportStream(ledger.transaction, {
       id: input.stream_id,
       tenantId,
       batch: input.batch,
-      answer: JSON.stringify(refused),
+      answer: JSON.stringify(answer),
       now: ledger.now,
     });
     if (!taken) throw BATCH_TAKEN;
-    return { refused, cancelling: await cancelling(ledger, input.agent_id) };
+    const granted = takeGrants(ledger, input.agent_id);
+    return { refused, queued, granted, cancelling: await cancelling(ledger, input.agent_id) };
   });
 }
 
@@ -52,8 +58,26 @@ function takeBatch(input: ReportStatesInput, { parts, caller }: RequestContext):
 async function answerAgain(input: ReportStatesInput, { parts, caller }: RequestContext): Promise<ReportStatesPayload> {
   const known = await findReportStream(parts.database, caller.tenantId, input.stream_id);
   if (known?.batch !== input.batch) throw batchPassed(input, known?.batch);
-  const refused = JSON.parse(known.answer) as RefusedReport[];
-  return { refused, cancelling: await cancellingOf(parts.database, input.agent_id) };
+  const kept = JSON.parse(known.answer) as KeptAnswer;
+  const { refused, queued } = Array.isArray(kept) ? { refused: kept, queued: [] } : kept;
+  const flowRunIds = input.runs.map((run) => run.flow_run_id);
+  const granted = await grantedTaskRuns(parts.database, flowRunIds);
+  return { refused, queued, granted, cancelling: await cancellingOf(parts.database, input.agent_id) };
+}
+
+/** What of an answer is kept with its batch. */
+type KeptAnswer = RefusedReport[] | { refused: RefusedReport[]; queued: string[] };
+
+/** Its own slots the agent is told in the answer, and needs no event for. */
+function takeGrants(ledger: Ledger, agentId: string): string[] {
+  const granted: string[] = [];
+  for (let at = ledger.effects.length - 1; at >= 0; at -= 1) {
+    const effect = ledger.effects[at]!;
+    if (effect.kind !== "slot" || effect.agentId !== agentId) continue;
+    granted.unshift(effect.taskRunId);
+    ledger.effects.splice(at, 1);
+  }
+  return granted;
 }
 
 function batchPassed({ stream_id, batch }: ReportStatesInput, taken: number | undefined): MillraceError {

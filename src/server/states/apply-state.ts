@@ -9,7 +9,7 @@ import {
   type StateType,
   unwrapState,
 } from "../../core/state.js";
-import { type Refusal, refuseFlowRunMove, refuseTaskRunMove } from "../../core/transitions.js";
+import { isRetryInTwoSteps, type Refusal, refuseFlowRunMove, refuseTaskRunMove } from "../../core/transitions.js";
 import { type FlowRunRow, flowRunsAskedForBy } from "../../db/queries/flow-runs.js";
 import { flowGroupIdOf } from "../../db/queries/flows.js";
 import type { FlowRunStateRow, TaskRunStateRow } from "../../db/queries/states.js";
@@ -116,7 +116,7 @@ export function moveTaskRun(ledger: Ledger, flowRun: FlowRunRow, run: TaskRunRow
   const refused =
     refuseEnded(flowRun, run) ??
     refuseVersion(run, move.version, `task run ${run.id}`) ??
-    refusedBy(refuseTaskRunMove(run.state as StateType | null, to), `task run ${run.id}`);
+    refuseTaskMove(flowRun, run, to);
   if (refused) return refused;
   if (isType(to, "Running")) {
     if (flowRun.state !== "Running") {
@@ -186,6 +186,12 @@ export function enterQueued(
 
 const runIdOf = (entry: FlowRunStateRow | TaskRunStateRow): string =>
   "task_run_id" in entry ? entry.task_run_id : entry.flow_run_id;
+
+function refuseTaskMove(flowRun: FlowRunRow, run: TaskRunRow, to: StateType): Refused | null {
+  const from = run.state as StateType | null;
+  if (flowRun.engine === "prefect" && isRetryInTwoSteps(from, to)) return null;
+  return refusedBy(refuseTaskRunMove(from, to), `task run ${run.id}`);
+}
 
 function refuseEnded(flowRun: FlowRunRow, run: TaskRunRow): Refused | null {
   if (flowRun.state === null || !isTerminal({ type: flowRun.state as StateType })) return null;

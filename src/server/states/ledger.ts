@@ -15,6 +15,9 @@ import {
 } from "../../db/queries/states.js";
 import { insertTaskRuns, loadTaskRuns, type TaskRunRow, writeTaskRuns } from "../../db/queries/task-runs.js";
 import type { Effect } from "../agents/agent-events.js";
+import { noteStates } from "../hooks/note-states.js";
+import { type LimitMoves, noMoves } from "../limits/moves.js";
+import { settleLimits } from "../limits/settle-limits.js";
 import { type ServerParts, toInstant } from "../parts.js";
 
 /** The rows that one transaction works on, as they will be when it commits. Each is read once and written once. */
@@ -34,6 +37,10 @@ export interface Ledger {
   readonly taskRunStates: TaskRunStateRow[];
   readonly logs: NewLogRow[];
   readonly effects: Effect[];
+  /** What `settleLimits` has to look at. */
+  readonly limitMoves: LimitMoves;
+  /** Task runs, and flow runs, that were to be Running and are Queued, with their flow run. */
+  readonly queued: Map<string, string>;
 }
 
 /** Runs `work` in a transaction over a ledger; when it has committed, tells the agents what it did. */
@@ -58,9 +65,13 @@ export async function withLedger<T>(
       taskRunStates: [],
       logs: [],
       effects: [],
+      limitMoves: noMoves(),
+      queued: new Map(),
     };
     const answer = await work(ledger);
+    await settleLimits(ledger);
     await commitLedger(ledger);
+    if (ledger.flowRunStates.length > 0) await noteStates(parts.hooks.index, ledger);
     return { answer, effects: ledger.effects };
   });
   parts.publish(effects);
