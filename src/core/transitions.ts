@@ -18,6 +18,14 @@ export function refuseTaskRunMove(from: StateType | null, to: StateType): Refusa
   return `a task run cannot go from ${from} to ${to}`;
 }
 
+/**
+ * Is it a retry as Prefect's runner writes it: first the failure, then the Retrying? The failure was no end. Our own engine
+ * reports the Retrying alone.
+ */
+export function isRetryInTwoSteps(from: StateType | null, to: StateType): boolean {
+  return from !== null && isType(from, "Failed") && to === "Retrying";
+}
+
 /** The moves a flow run may make. See {@link refuseTaskRunMove}. */
 export function refuseFlowRunMove(from: StateType | null, to: StateType): Refusal {
   if (from === null) return null;

@@ -76,15 +76,17 @@ t.test(
       tasks: ["n", "city", "a-1"],
       parameters: [
         { name: "n", default: 0 },
+        { name: "m", default: [1] },
         { name: "city", required: true },
       ],
+      ours: false,
     });
     const run = async (parameters?: unknown) => {
       const { id } = await cloud.call("create_flow_run", { flow_id: flow.flowId, parameters });
       return JSON.parse(String((await flowRunRow(cloud, id)).parameters));
     };
-    t.strictSame(await run({ city: "Bern" }), { n: 0, city: "Bern" });
-    t.strictSame(await run({ city: null, n: 5, extra: [1] }), { n: 5, city: null, extra: [1] });
+    t.strictSame(await run({ city: "Bern" }), { m: [1], city: "Bern" }, "Prefect fills in what is falsy");
+    t.strictSame(await run({ city: null, n: 5, extra: [1] }), { m: [1], n: 5, city: null, extra: [1] });
     t.match(await refusalOf(run()), {
       code: "PARAMETER_MISSING",
       message: "Required parameters were not supplied: {'city'}",
@@ -96,7 +98,7 @@ t.test(
         flow.flowGroupId,
       ),
     );
-    t.strictSame(await run({ n: 8 }), { city: "Ulm", n: 8 });
+    t.strictSame(await run({ n: 8 }), { m: [1], city: "Ulm", n: 8 });
   },
 );
 

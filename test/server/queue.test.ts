@@ -28,7 +28,7 @@ async function createRuns(
 t.test("a claim gives a due run with its lease, its fence and its task runs, and sets it Submitted", async (t) => {
   const clock = new HandClock();
   const cloud = await startTestCloud(t, { clock });
-  const { flowId } = await deployFlow(cloud);
+  const { flowId } = await deployFlow(cloud, { parameters: [{ name: "n" }] });
   const { id } = await cloud.call("create_flow_run", { flow_id: flowId, parameters: { n: 1 }, context: { c: 2 } });
   const agent = await TestAgent.register(cloud);
   const { runs, next_due_at } = await agent.claim();

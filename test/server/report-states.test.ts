@@ -168,7 +168,7 @@ t.test(
       (await agent.report(run, states)).refused[0];
     t.match(await refused(taskState(run, "a-1", "Running", 1)), {
       code: "STATE_REFUSED",
-      message: /State update failed .* not in a running state\. Now it is Submitted\)/,
+      message: /State update failed .* not in a running state\. Now it is Submitted/,
     });
     t.match(await refused({ ...flowState("Running"), version: 9 }), {
       code: "STATE_REFUSED",

@@ -167,7 +167,11 @@ t.test("a Scheduled state without a time is due at once", async (t) => {
   const row = await flowRunRow(cloud, id);
   const now = new Date(clock.now()).toISOString();
   t.equal(row.state_start_time, now);
-  t.same(JSON.parse(String(row.serialized_state)), { type: "Scheduled", message: "again" }, "the state stays as it came");
+  t.same(
+    JSON.parse(String(row.serialized_state)),
+    { type: "Scheduled", message: "again" },
+    "the state stays as it came",
+  );
 });
 
 t.test("log lines are kept for runs that are there, and others left out without a word", async (t) => {
