@@ -14,7 +14,7 @@ const WAITING_STATES = ["Scheduled", "Paused", "Resume", "Retrying", "Queued"] a
  * Is it waiting to be picked up? The text must read as it does in the index's own definition (migrations/004), or the index
  * is not used. SQLite asks this of each row it writes: as a list, `state IN (…)`, it costs 7 µs a row, as ORs 2.
  */
-const isWaiting = (alias: "" | "r." | "t." = ""): string =>
+export const isWaiting = (alias: "" | "r." | "t." = ""): string =>
   `(${WAITING_STATES.map((state) => `${alias}state = '${state}'`).join(" OR ")})`;
 
 export interface DueRow {

@@ -3,6 +3,7 @@ import { isTerminal, stateTypes } from "../../core/state.js";
 import type { Reads, Transaction } from "../database.js";
 import { insertSql, listOf, updateSql, valuesOf } from "../sql.js";
 import type { FlowRunTable } from "../tables.js";
+import { isWaiting } from "./claim.js";
 import { STATE_COLUMNS } from "./state-columns.js";
 
 export type NewFlowRunRow = Omit<Selectable<FlowRunTable>, "late_at" | "claim_id">;
@@ -39,8 +40,12 @@ const FIXED = [
 
 const ALL = [...FIXED, ...GIVEN, ...CHANGING] as const;
 const SELECT = `SELECT ${[...FIXED, ...CHANGING].join(", ")} FROM flow_run`;
-const SELECT_ONE = `${SELECT} WHERE id = ?1 AND tenant_id = ?2`;
-const SELECT_SOME = `${SELECT} WHERE tenant_id = ?1 AND id IN (SELECT value FROM json_each(?2))`;
+const SELECT_ONE = `${SELECT} WHERE id = ?1 AND tenant_id = ?2 FOR UPDATE`;
+// In the order of the ids: two that want the same rows go one after the other, and not each with one that the other wants.
+const SELECT_SOME = `${SELECT} WHERE tenant_id = ?1 AND id IN (SELECT value FROM json_each(?2)) ORDER BY id FOR UPDATE`;
+/** Runs that someone else works on are passed over; of those that someone has just taken nothing is to be had. */
+const SELECT_FREE = `${SELECT} WHERE tenant_id = ?1 AND id IN (SELECT value FROM json_each(?2)) AND lease_agent_id IS NULL
+  AND (state = 'Running' OR ${isWaiting()}) ORDER BY id FOR UPDATE SKIP LOCKED`;
 const SELECT_GIVEN = `SELECT id, ${GIVEN.join(", ")} FROM flow_run WHERE id IN (SELECT value FROM json_each(?1))`;
 const INSERT = insertSql("flow_run", ALL);
 const UPDATE = updateSql("flow_run", CHANGING, "id");
@@ -50,6 +55,15 @@ export function loadFlowRuns(reads: Reads, tenantId: string, ids: readonly strin
   // One id, the usual case of a run's own stream, needs no list.
   if (ids.length === 1) return reads.all(SELECT_ONE, ids[0]!, tenantId);
   return reads.all(SELECT_SOME, tenantId, listOf(ids));
+}
+
+/** Those of these flow runs that may be claimed, for this transaction alone: no other finds them until it ends. */
+export function lockFreeFlowRuns(
+  transaction: Transaction,
+  tenantId: string,
+  ids: readonly string[],
+): Promise<FlowRunRow[]> {
+  return transaction.all(SELECT_FREE, tenantId, listOf(ids));
 }
 
 export type GivenRow = Pick<NewFlowRunRow, "id" | Given>;

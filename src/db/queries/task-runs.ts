@@ -44,6 +44,16 @@ export async function loadTaskRuns(reads: Reads, tenantId: string, ids: readonly
   );
 }
 
+/** The flow runs that these task runs belong to. A task run never changes its flow run. */
+export async function flowRunIdsOf(reads: Reads, tenantId: string, ids: readonly string[]): Promise<string[]> {
+  const rows = await reads.all<{ flow_run_id: string }>(
+    "SELECT DISTINCT flow_run_id FROM task_run WHERE tenant_id = ?1 AND id IN (SELECT value FROM json_each(?2))",
+    tenantId,
+    listOf(ids),
+  );
+  return rows.map((row) => row.flow_run_id);
+}
+
 /** The task runs of one mapped task at these places. */
 export function loadMappedTaskRuns(
   reads: Reads,

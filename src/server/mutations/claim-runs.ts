@@ -5,7 +5,7 @@ import { MillraceError } from "../../core/errors.js";
 import { normalizeLabels } from "../../core/labels.js";
 import { type AgentRow, findAgent } from "../../db/queries/agents.js";
 import { noteClaim, runsOfClaim } from "../../db/queries/claim.js";
-import { type FlowRunRow, type GivenRow, givenOfFlowRuns } from "../../db/queries/flow-runs.js";
+import { type FlowRunRow, type GivenRow, givenOfFlowRuns, lockFreeFlowRuns } from "../../db/queries/flow-runs.js";
 import { type ClaimedTaskRunRow, claimedTaskRuns } from "../../db/queries/task-runs.js";
 import { type RequestContext, toInstant } from "../parts.js";
 import { moveFlowRun } from "../states/apply-state.js";
@@ -15,7 +15,10 @@ import { type QueueQuestion, readQueue } from "../states/queue.js";
 const MIN_LEASE_MS = 100;
 const MAX_LEASE_MS = 24 * 60 * 60 * 1000;
 
-/** Gives due runs to the asking agent: one transaction at a time claims, so no run is given twice. */
+/** How often a claim looks again because others were taking what it had found. */
+const MAX_LOOKS = 5;
+
+/** Gives due runs to the asking agent: what it locks no other claim finds, here or in another server, so no run is given twice. */
 export async function claimRuns(input: ClaimRunsInput, context: RequestContext): Promise<ClaimRunsPayload> {
   checkLeaseMs(input.lease_ms);
   if (input.limit < 0 || input.limit > MAX_CLAIM) {
@@ -23,26 +26,35 @@ export async function claimRuns(input: ClaimRunsInput, context: RequestContext):
   }
   const again = input.claim_id ? await claimedBefore(input, input.claim_id, context) : undefined;
   if (again) return again;
-  const answer = await claimOnce(input, context);
-  // Each time some have ended that cannot be claimed, so that the next look finds others in their place.
-  while (answer.ended > 0 && answer.runs.length < input.limit) {
-    const more = await claimOnce({ ...input, limit: input.limit - answer.runs.length }, context);
+  const answer = await claimOnce(input, context, false);
+  // Each time some have ended that cannot be claimed, so that the next look finds others in their place; or someone else had
+  // them, and then the next look waits for its turn.
+  for (let looks = 1; answer.runs.length < input.limit && mayFindMore(answer, looks); looks++) {
+    const more = await claimOnce({ ...input, limit: input.limit - answer.runs.length }, context, answer.missed > 0);
     answer.runs.push(...more.runs);
     answer.nextDueAt = more.nextDueAt;
     answer.ended = more.ended;
+    answer.missed = more.missed;
   }
   return { runs: answer.runs, next_due_at: answer.nextDueAt };
+}
+
+function mayFindMore({ ended, missed }: Claims, looks: number): boolean {
+  return ended > 0 || (missed > 0 && looks < MAX_LOOKS);
 }
 
 interface Claims {
   runs: ClaimedRun[];
   /** How many runs could not be claimed, and have ended. */
   ended: number;
+  /** How many runs others were taking just then. */
+  missed: number;
 }
 
 function claimOnce(
   input: ClaimRunsInput,
   { parts, caller }: RequestContext,
+  inTurn: boolean,
 ): Promise<Claims & { nextDueAt: string | null }> {
   const now = parts.clock.now();
   const question: QueueQuestion = {
@@ -60,8 +72,9 @@ function claimOnce(
     const agent = await findAgent(ledger.transaction, caller.tenantId, input.agent_id);
     if (!agent) throw agentUnknown(input.agent_id);
     parts.presence.agentSeen(caller.tenantId, agent.id, ledger.now);
+    if (inTurn) await ledger.transaction.lock(`claims ${caller.tenantId}`);
     const { ids, nextDueAt } = await readQueue(ledger.transaction, question);
-    if (ids.length === 0) return { runs: [], ended: 0, nextDueAt };
+    if (ids.length === 0) return { runs: [], ended: 0, missed: 0, nextDueAt };
     const expiresAt = toInstant(now + input.lease_ms);
     return { ...(await claim(ledger, ids, agent, { expiresAt, claimId: input.claim_id ?? null })), nextDueAt };
   });
@@ -107,7 +120,8 @@ async function claim(
   agent: AgentRow,
   { expiresAt, claimId }: { expiresAt: string; claimId: string | null },
 ): Promise<Claims> {
-  await readFlowRuns(ledger, ids);
+  const free = await lockFreeFlowRuns(ledger.transaction, ledger.tenantId, ids);
+  for (const run of free) ledger.flowRuns.set(run.id, run);
   const taken: FlowRunRow[] = [];
   let ended = 0;
   for (const id of ids) {
@@ -130,7 +144,7 @@ async function claim(
     taken.push(run);
   }
   if (claimId !== null && taken.length > 0) await noteClaim(ledger.transaction, claimId, idsOf(taken));
-  return { runs: await toClaimedRuns(ledger, taken, expiresAt), ended };
+  return { runs: await toClaimedRuns(ledger, taken, expiresAt), ended, missed: ids.length - free.length };
 }
 
 function toClaimedRun(

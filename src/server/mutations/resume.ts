@@ -3,7 +3,7 @@ import { MillraceError } from "../../core/errors.js";
 import { isTerminal, type StateType } from "../../core/state.js";
 import type { RequestContext } from "../parts.js";
 import { moveTaskRun, orThrow } from "../states/apply-state.js";
-import { type Ledger, readFlowRuns, readTaskRuns, withLedger } from "../states/ledger.js";
+import { type Ledger, readTaskRunsAndFlowRuns, withLedger } from "../states/ledger.js";
 import { noteTaskRunDue } from "../states/queue.js";
 
 /**
@@ -64,9 +64,8 @@ function checkInput(input: unknown): void {
 }
 
 async function readBoth(ledger: Ledger, taskRunId: string) {
-  await readTaskRuns(ledger, [taskRunId]);
+  await readTaskRunsAndFlowRuns(ledger, [taskRunId]);
   const run = ledger.taskRuns.get(taskRunId);
   if (!run) throw new MillraceError("INPUT_INVALID", `There is no task run ${taskRunId}.`);
-  await readFlowRuns(ledger, [run.flow_run_id]);
   return { run, flowRun: ledger.flowRuns.get(run.flow_run_id)! };
 }

@@ -10,7 +10,7 @@ import type { FlowRunRow } from "../../db/queries/flow-runs.js";
 import type { TaskRunRow } from "../../db/queries/task-runs.js";
 import type { RequestContext } from "../parts.js";
 import { moveFlowRun, moveTaskRun, orThrow } from "../states/apply-state.js";
-import { type Ledger, readFlowRuns, readTaskRuns, withLedger } from "../states/ledger.js";
+import { type Ledger, readFlowRuns, readTaskRunsAndFlowRuns, withLedger } from "../states/ledger.js";
 import { noteTaskRunDue } from "../states/queue.js";
 import { checkVersion } from "../states/version-lock.js";
 
@@ -58,13 +58,9 @@ export async function setTaskRunStates(
   { parts, caller, agentId }: RequestContext,
 ): Promise<SetStatesPayload> {
   const runs = await withLedger(parts, { tenantId: caller.tenantId, agentId }, async (ledger) => {
-    await readTaskRuns(
+    await readTaskRunsAndFlowRuns(
       ledger,
       input.states.map((each) => each.task_run_id),
-    );
-    await readFlowRuns(
-      ledger,
-      [...ledger.taskRuns.values()].map((each) => each.flow_run_id),
     );
     const moved: TaskRunRow[] = [];
     for (const { task_run_id, ...sent } of input.states) {

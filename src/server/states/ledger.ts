@@ -13,7 +13,13 @@ import {
   insertTaskRunStates,
   type TaskRunStateRow,
 } from "../../db/queries/states.js";
-import { insertTaskRuns, loadTaskRuns, type TaskRunRow, writeTaskRuns } from "../../db/queries/task-runs.js";
+import {
+  flowRunIdsOf,
+  insertTaskRuns,
+  loadTaskRuns,
+  type TaskRunRow,
+  writeTaskRuns,
+} from "../../db/queries/task-runs.js";
 import type { Effect } from "../agents/agent-events.js";
 import { noteStates } from "../hooks/note-states.js";
 import { type LimitMoves, noMoves } from "../limits/moves.js";
@@ -92,18 +98,27 @@ async function commitLedger(ledger: Ledger): Promise<void> {
   if (ledger.logs.length > 0) await insertLogs(transaction, ledger.logs);
 }
 
-/** Reads flow runs that are not in the ledger yet. */
+/** Reads flow runs that are not in the ledger yet; nobody else changes them, or a task run of theirs, until the transaction ends. */
 export async function readFlowRuns(ledger: Ledger, ids: readonly string[]): Promise<void> {
   const unread = ids.filter((id) => !ledger.flowRuns.has(id));
   if (unread.length === 0) return;
   for (const row of await loadFlowRuns(ledger.transaction, ledger.tenantId, unread)) ledger.flowRuns.set(row.id, row);
 }
 
-/** Reads task runs that are not in the ledger yet. */
+/**
+ * Reads task runs that are not in the ledger yet. Their rows are not locked: whoever changes a task run holds its flow run,
+ * so only those of flow runs that the ledger has may be changed.
+ */
 export async function readTaskRuns(ledger: Ledger, ids: readonly string[]): Promise<void> {
   const unread = ids.filter((id) => !ledger.taskRuns.has(id));
   if (unread.length === 0) return;
   for (const row of await loadTaskRuns(ledger.transaction, ledger.tenantId, unread)) ledger.taskRuns.set(row.id, row);
+}
+
+/** Reads task runs of which nothing else is known, and their flow runs before them. */
+export async function readTaskRunsAndFlowRuns(ledger: Ledger, ids: readonly string[]): Promise<void> {
+  await readFlowRuns(ledger, await flowRunIdsOf(ledger.transaction, ledger.tenantId, ids));
+  await readTaskRuns(ledger, ids);
 }
 
 export function addFlowRun(ledger: Ledger, row: NewFlowRunRow): void {
