@@ -46,8 +46,9 @@ export function groupSchedule(
 /** What the clock of the zone shows; Prefect's dates have their zone beside them. */
 function startOf(zone: string | null, now: number): { dt: string; tz: string } | null {
   if (zone === null || zone === "") return null;
+  const shown = JSON.stringify(zone.slice(0, 80));
   if (!isTimeZone(zone)) {
-    const message = `set_flow_group_schedule: \`timezone\` is ${JSON.stringify(zone.slice(0, 80))}, which no time zone is called.`;
+    const message = `set_flow_group_schedule: \`timezone\` is ${shown}, which no time zone is called.`;
     throw new MillraceError("SCHEDULE_INVALID", message, { hint: "Give an IANA name, such as Europe/Berlin." });
   }
   return { dt: new Date(toLocal(zone, now)).toISOString().replace(/(\.000)?Z$/, ""), tz: zone };
