@@ -176,15 +176,6 @@ export async function findTask(
   return row;
 }
 
-/** The settings of a flow's group; undefined when there is no such flow. */
-export async function groupSettingsOf(reads: Reads, flowId: string): Promise<Record<string, unknown> | undefined> {
-  const [row] = await reads.all<{ settings: string }>(
-    "SELECT g.settings FROM flow f JOIN flow_group g ON g.id = f.flow_group_id WHERE f.id = ?1",
-    flowId,
-  );
-  return row && (JSON.parse(row.settings) as Record<string, unknown>);
-}
-
 export async function flowGroupIdOf(reads: Reads, flowId: string): Promise<string | undefined> {
   const [row] = await reads.all<{ flow_group_id: string }>("SELECT flow_group_id FROM flow WHERE id = ?1", flowId);
   return row?.flow_group_id;

@@ -1,7 +1,7 @@
 import { MillraceError } from "../../core/errors.js";
 import { isStateType, isType, type StateType } from "../../core/state.js";
 import type { FlowRunRow } from "../../db/queries/flow-runs.js";
-import { groupSettingsOf } from "../../db/queries/flows.js";
+import { groupSettingsOf } from "../../db/queries/services.js";
 import type { TaskRunRow } from "../../db/queries/task-runs.js";
 import type { Ledger } from "./ledger.js";
 
@@ -26,8 +26,8 @@ export async function checkVersion(
   if (version === undefined || version === null || version === run.version) return;
   const type = typeof state === "object" && state !== null ? (state as { type?: unknown }).type : undefined;
   if (!isStateType(type) || !isType(type as StateType, "Running")) return;
-  const settings = await groupSettingsOf(ledger.transaction, flowRun.flow_id);
-  if (settings?.version_locking_enabled !== true) return;
+  const settings = JSON.parse(await groupSettingsOf(ledger.transaction, flowRun.flow_id)) as Record<string, unknown>;
+  if (settings.version_locking_enabled !== true) return;
   const what = run === flowRun ? "flow run" : "task run";
   throw new MillraceError(
     "VERSION_LOCKING_ERROR",
