@@ -15,6 +15,12 @@ export interface Database extends Reads {
   /** Committed rows only. It sees no transaction that is under way, and does not wait for one; nor does `all`. */
   readonly read: Kysely<Tables>;
   /**
+   * Runs `work` with reads that all see the rows of one moment, for an answer that is put together from several. It holds a
+   * connection until it is done: a single read needs none.
+   * @throws DATABASE_FAILED
+   */
+  snapshot<T>(work: (read: Kysely<Tables>) => Promise<T>): Promise<T>;
+  /**
    * Runs `work` in a transaction of its own and commits when it returns; nothing is written when it throws. SQLite runs one
    * after the other in the order of the calls, Postgres several at once: see `lock` and FOR UPDATE. `work` may be run again
    * after a deadlock, so it has no effects of its own; it may await the transaction's own methods and nothing else.

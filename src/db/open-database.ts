@@ -56,7 +56,7 @@ export function openSqlite(place: string, options: DatabaseOptions = {}): Databa
   const writer = new SqliteConnection(path, options);
   try {
     migrate(writer);
-    return new SqliteDatabase(writer, new SqliteConnection(path, { ...options, queryOnly: true }));
+    return new SqliteDatabase(writer, () => new SqliteConnection(path, { ...options, queryOnly: true }));
   } catch (error) {
     writer.close();
     throw error;

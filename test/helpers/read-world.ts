@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { buildSchema, type ExecutionResult, type GraphQLSchema, graphql } from "graphql";
+import type { KyselyPlugin } from "kysely";
 import type { Database } from "../../src/db/database.js";
 import { openSqlite } from "../../src/db/open-database.js";
 import type { ReadableTable } from "../../src/db/read/describe-tables.js";
@@ -248,14 +249,18 @@ export async function openReadWorld(
     }
   });
   let statements = 0;
-  const read = database.read.withPlugin({
+  const counter: KyselyPlugin = {
     transformQuery: ({ node }) => {
       statements++;
       return node;
     },
     transformResult: async ({ result }) => result,
-  });
-  const counted = { kind: database.kind, read };
+  };
+  const counted: Pick<Database, "kind" | "read" | "snapshot"> = {
+    kind: database.kind,
+    read: database.read.withPlugin(counter),
+    snapshot: (work) => database.snapshot((read) => work(read.withPlugin(counter))),
+  };
   const schema = addReadApi(buildSchema(schemaText), { database: counted, limits });
   return {
     database,

@@ -9,6 +9,7 @@ import { type Answer, kyselyOver } from "./postgres-dialect.js";
 import { fateUnknown, isConflict, isLost, toPostgresError } from "./postgres-errors.js";
 import type { PostgresLine } from "./postgres-line.js";
 import type { ColumnTypes } from "./postgres-many.js";
+import { readSnapshot } from "./postgres-snapshot.js";
 import { type Statement, Statements } from "./postgres-statements.js";
 import { PostgresTransaction, type TransactionParts } from "./postgres-transaction.js";
 import { toBound } from "./postgres-values.js";
@@ -47,9 +48,27 @@ export class PostgresDatabase implements Database {
     return (await this.#read(this.#statements.one(sql, parameters))).rows as Row[];
   }
 
+  snapshot<T>(work: (read: Kysely<Tables>) => Promise<T>): Promise<T> {
+    if (this.#closed) return Promise.reject(closedError(this.#name));
+    let losses = 0;
+    const again = async (error: unknown) => {
+      if (!isLost(error) || ++losses >= MAX_LOSSES || this.#closed) throw error;
+      await pause(LOSS_PAUSE_MS, losses);
+    };
+    return this.#waitedFor(
+      readSnapshot(this.#pool, work, again).catch((error: unknown) => {
+        throw toPostgresError(error, this.#name);
+      }),
+    );
+  }
+
   write<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
     if (this.#closed) return Promise.reject(closedError(this.#name));
-    const done = this.#write(work);
+    return this.#waitedFor(this.#write(work));
+  }
+
+  /** What is under way when the database is closed is let come to its end. */
+  #waitedFor<T>(done: Promise<T>): Promise<T> {
     const settled = done.catch(() => {}).finally(() => this.#underWay.delete(settled));
     this.#underWay.add(settled);
     return done;

@@ -4,25 +4,30 @@ import type { Database, SqlValue, Transaction } from "../database.js";
 import type { Tables } from "../tables.js";
 import type { SqliteConnection } from "./sqlite-connection.js";
 import { kyselyOver } from "./sqlite-dialect.js";
+import { SqliteSnapshots } from "./sqlite-snapshots.js";
 
 /**
- * A SQLite file with two connections: one that writes, for one transaction at a time, and one that only reads. Under WAL
- * neither waits for the other, and a reader never sees half a transaction.
+ * A SQLite file with two connections: one that writes, for one transaction at a time, and one that only reads; and a few
+ * more for readers that need one moment to last. Under WAL none waits for another, and a reader never sees half a transaction.
  */
 export class SqliteDatabase implements Database {
   readonly kind = "sqlite";
   readonly read: Kysely<Tables>;
   readonly #writer: SqliteConnection;
   readonly #reader: SqliteConnection;
+  readonly #snapshots: SqliteSnapshots;
   readonly #transaction: Transaction;
   /** The last transaction asked for, settled or not; it never rejects. */
   #last: Promise<unknown> = Promise.resolve();
   #closed: Promise<void> | undefined;
   readonly #exclusive = new Set<string>();
 
-  constructor(writer: SqliteConnection, reader: SqliteConnection) {
+  /** @param openReader Opens a connection that only reads. */
+  constructor(writer: SqliteConnection, openReader: () => SqliteConnection) {
+    const reader = openReader();
     this.#writer = writer;
     this.#reader = reader;
+    this.#snapshots = new SqliteSnapshots(openReader);
     this.read = kyselyOver(reader);
     this.#transaction = {
       query: kyselyOver(writer),
@@ -35,6 +40,11 @@ export class SqliteDatabase implements Database {
 
   async all<Row>(sql: string, ...parameters: SqlValue[]): Promise<Row[]> {
     return this.#reader.all<Row>(sql, parameters);
+  }
+
+  snapshot<T>(work: (read: Kysely<Tables>) => Promise<T>): Promise<T> {
+    if (this.#closed) return Promise.reject(closedError(this.#writer.path));
+    return this.#snapshots.read(work);
   }
 
   write<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
@@ -74,7 +84,8 @@ export class SqliteDatabase implements Database {
   }
 
   close(): Promise<void> {
-    this.#closed ??= this.#last.then(() => {
+    this.#closed ??= this.#last.then(async () => {
+      await this.#snapshots.close();
       this.#reader.close();
       try {
         this.#writer.exec("PRAGMA wal_checkpoint(TRUNCATE)");

@@ -76,6 +76,8 @@ import {
 import type { RequestContext } from "../parts.js";
 import { readCachedStates } from "../read/cached-states.js";
 import { addReadApi } from "../read/read-schema.js";
+import { whyNoRuns } from "../why/why-no-runs.js";
+import { whyWaiting } from "../why/why-waiting.js";
 import { readSchemaText } from "./schema-text.js";
 
 /** One function for each mutation of the schema, typed by what `npm run generate` made of it. */
@@ -97,6 +99,8 @@ const queries: QueryResolvers = {
   auth_info: authInfo,
   api,
   cached_states: readCachedStates,
+  why_waiting: whyWaiting,
+  why_no_runs: whyNoRuns,
   get_task_run_info: getTaskRunInfo,
   secret_value: secretValue,
   secret_names: secretNames,
@@ -184,7 +188,7 @@ const mutations: MutationResolvers = {
 export const schemaText: string = readSchemaText();
 
 /** The schema with the functions that answer it, and the read API's roots. */
-export function makeSchema(database: Pick<Database, "read" | "kind">): GraphQLSchema {
+export function makeSchema(database: Pick<Database, "read" | "kind" | "snapshot">): GraphQLSchema {
   const schema = buildSchema(schemaText);
   setScalars(schema);
   attach(schema, "Query", queries);

@@ -23,7 +23,10 @@ export type RootResolvers = ReturnType<typeof makeRootResolvers>;
 type RootResolver = GraphQLFieldResolver<unknown, ReadContext>;
 
 /** The functions that answer the roots of each table, and those that are made from several. */
-export function makeRootResolvers(database: Pick<Database, "read" | "kind">, limits: Readonly<ReadLimits>) {
+export function makeRootResolvers(
+  database: Pick<Database, "read" | "kind" | "snapshot">,
+  limits: Readonly<ReadLimits>,
+) {
   // By an object that each execution has of its own, so that all roots of one operation draw on one budget.
   const costs = new WeakMap<object, OperationCost>();
 
@@ -40,6 +43,11 @@ export function makeRootResolvers(database: Pick<Database, "read" | "kind">, lim
     };
   }
 
+  /** What takes several statements sees the rows of one moment: a run must not change between its row and its task runs. */
+  function whole<T>(reading: Reading, parts: number, read: (reading: Reading) => Promise<T>): Promise<T> {
+    return parts === 0 ? read(reading) : database.snapshot((db) => read({ ...reading, db }));
+  }
+
   return {
     list(table: TableInfo): RootResolver {
       return async (_root, _args, context, info) => {
@@ -48,14 +56,14 @@ export function makeRootResolvers(database: Pick<Database, "read" | "kind">, lim
         // Of the tenants, most see one.
         const above = selection.cost.add(null, table.key.includes(table.tenant) ? "one" : list);
         const rows = readSelection(selection, table, info.fieldNodes, above, 1);
-        return readList(reading, table, list, rows);
+        return whole(reading, rows.relations.length, (reading) => readList(reading, table, list, rows));
       };
     },
     byKey(table: TableInfo): RootResolver {
       return async (_root, args, context, info) => {
         const { selection, reading } = open(context, info);
         const rows = readSelection(selection, table, info.fieldNodes, selection.cost.add(null, "one"), 1);
-        return readByKey(reading, table, args.id, rows);
+        return whole(reading, rows.relations.length, (reading) => readByKey(reading, table, args.id, rows));
       };
     },
     aggregate(table: TableInfo): RootResolver {
@@ -63,7 +71,7 @@ export function makeRootResolvers(database: Pick<Database, "read" | "kind">, lim
         const { selection, reading } = open(context, info);
         const list = readListArguments(selection, info.parentType, info.fieldNodes[0]!);
         const read = readAggregateSelection(selection, table, info.fieldNodes, { above: null, list, depth: 1 });
-        return readAggregate(reading, table, list, read);
+        return whole(reading, read.nodes.length, (reading) => readAggregate(reading, table, list, read));
       };
     },
     traversal(direction: "upstream" | "downstream"): RootResolver {
@@ -72,7 +80,8 @@ export function makeRootResolvers(database: Pick<Database, "read" | "kind">, lim
         const list = readListArguments(selection, info.parentType, info.fieldNodes[0]!);
         const rows = readSelection(selection, traversalInfo, info.fieldNodes, selection.cost.add(null, list), 1);
         const { start_task_ids: ids, depth_limit: depth } = args as { start_task_ids: unknown[]; depth_limit: number };
-        return readList(reading, traversalInfo, list, rows, tasksAround(reading, direction, ids, depth));
+        const from = tasksAround(reading, direction, ids, depth);
+        return whole(reading, rows.relations.length, (reading) => readList(reading, traversalInfo, list, rows, from));
       };
     },
     mappedChildren(): RootResolver {

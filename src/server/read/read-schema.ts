@@ -27,7 +27,7 @@ import { countOf } from "./read-selection.js";
  */
 
 export interface ReadApiOptions {
-  database: Pick<Database, "read" | "kind">;
+  database: Pick<Database, "read" | "kind" | "snapshot">;
   limits?: Partial<ReadLimits>;
 }
 
