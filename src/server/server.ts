@@ -6,8 +6,9 @@ import { openDatabase } from "../db/open-database.js";
 import { Authenticator } from "./access/auth.js";
 import { makeFirstKey } from "./access/first-key.js";
 import { KnownKeys } from "./access/known-keys.js";
-import { AgentEvents, type Effect } from "./agents/agent-events.js";
+import { AgentEvents } from "./agents/agent-events.js";
 import { Presence } from "./agents/presence.js";
+import { makePublisher } from "./agents/publisher.js";
 import { makeGraphqlApi } from "./api/graphql-api.js";
 import { makeSchema } from "./api/schema.js";
 import { HookDeliveries, type HookOptions } from "./hooks/deliveries.js";
@@ -23,7 +24,7 @@ import { makeServices, type ServiceOptions } from "./services/services.js";
 
 /** How to start a Cloud. */
 export interface ServerOptions {
-  /** The path of the SQLite file; it is made where there is none. */
+  /** The path of a SQLite file, which is made where there is none, or `postgres://user:password@host/database`. */
   database: string;
   /** Default 4200, as Prefect's; 0 takes any free port. */
   port?: number;
@@ -105,9 +106,10 @@ async function startOver(database: Database, host: string, options: ServerOption
     vault,
     hooks: new HookDeliveries({ database, clock, log, vault }, options.hooks),
     log,
-    publish: (effects) => publish(effects, parts, dueTimer),
+    publish: (effects) => publish(effects),
   };
   const dueTimer = new DueTimer(parts);
+  const publish = makePublisher({ ...parts, dueTimer });
   const api = makeGraphqlApi(makeSchema(database), parts, new Authenticator(parts));
   const connections = new OpenConnections(api, log, { idleMs: KEEP_ALIVE_MS });
   const http = createServer(
@@ -161,15 +163,6 @@ async function firstKeyOf(
   } catch (error) {
     await closeHttp(http, connections);
     throw error;
-  }
-}
-
-function publish(effects: readonly Effect[], { events, clock }: ServerParts, dueTimer: DueTimer): void {
-  for (const effect of effects) {
-    if (effect.kind === "stop") events.stop(effect.agentId, effect.flowRunId);
-    else if (effect.kind === "slot") events.grant(effect.agentId, effect.taskRunId);
-    else if (Date.parse(effect.dueAt) <= clock.now()) events.wakeFor(effect);
-    else dueTimer.note(effect.dueAt);
   }
 }
 
