@@ -232,6 +232,10 @@ export interface Queries {
   secret_names: { arguments: Record<string, never>; payload: string[] };
   /** Ours. Cached states, newest first, that may stand for running a task of this flow version; with a key, of any flow's tasks that share it. */
   cached_states: { arguments: { input: CachedStatesInput }; payload: unknown[] };
+  /** Ours. Why does a flow run not go on? Answered from the queue's own rules, with what would help. */
+  why_waiting: { arguments: { input: WhyWaitingInput }; payload: WhyPayload };
+  /** Ours. Why does a flow make no runs by itself? */
+  why_no_runs: { arguments: { input: WhyNoRunsInput }; payload: WhyPayload };
 }
 
 export interface Mutations {
@@ -778,4 +782,34 @@ export interface UpdateTenantSlugInput {
 export interface UpdateTenantSettingsInput {
   tenant_id: string;
   settings?: unknown;
+}
+
+export interface WhyWaitingInput {
+  flow_run_id: string;
+}
+
+export interface WhyNoRunsInput {
+  flow: string;
+  /** Needed when flows of several projects have that name. */
+  project?: string | null;
+}
+
+export interface WhyPayload {
+  /** The run's name, or the flow's. */
+  name: string;
+  /** The run's state; null for a flow. */
+  state: string | null;
+  /** What holds it up, the most telling first; for one that goes on, how it stands. */
+  reasons: WhyReason[];
+}
+
+export interface WhyReason {
+  /** For programs, for instance LABELS_DIFFER. */
+  code: string;
+  /** For people, one sentence. */
+  message: string;
+  /** The command that would help; null when nothing is wrong, or nobody but time can help. */
+  fix: string | null;
+  /** What the reason is made of, by code: labels, holders with their run's name and since when, instants. */
+  details: unknown;
 }

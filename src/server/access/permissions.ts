@@ -118,6 +118,8 @@ export const queryPermissions: { readonly [Name in keyof Queries]: readonly Scop
   api: all,
   auth_info: all,
   cached_states: runners,
+  why_waiting: all,
+  why_no_runs: all,
   get_task_run_info: runners,
   // What a run needs, and nobody who only looks on
   secret_value: runners,

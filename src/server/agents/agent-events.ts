@@ -49,6 +49,12 @@ export class AgentEvents {
       if (channel.listener.agentId === agentId) channel.push({ granted: taskRunId });
   }
 
+  /** The only flow group whose runs an agent asks for, as far as it listens here; null: any. */
+  flowGroupOf(agentId: string): string | null {
+    for (const { listener } of this.#channels) if (listener.agentId === agentId) return listener.flowGroupId;
+    return null;
+  }
+
   listen(listener: Listener): AsyncGenerator<AgentEvent, void, void> {
     const channel = new Channel(listener, () => this.#channels.delete(channel));
     if (this.#closed) channel.end();
