@@ -63,6 +63,10 @@ export const errorCodes = {
   CLOUD_REFUSED: "The Cloud answered with an error.",
   UNAUTHENTICATED: "The Cloud does not know the token.",
   FORBIDDEN: "The token's scope does not allow what was asked.",
+  TOO_MANY_REQUESTS: "Too many requests with a bad token came from one address.",
+  HOST_NOT_ALLOWED: "The Cloud was asked under a name that it does not answer to.",
+  ORIGIN_NOT_ALLOWED: "A page of another site asked the Cloud.",
+  CLOUD_BUSY: "The Cloud cannot answer now, and may a moment later.",
   NOT_LOGGED_IN: "No token for the Cloud was found.",
   LOGIN_FILE_INVALID: "The file that holds the logins cannot be read.",
   TENANT_NOT_FOUND: "There is no such tenant, or the token may not act for it.",
@@ -85,6 +89,7 @@ export const errorCodes = {
   DATABASE_TOO_NEW: "The database was written by a newer version of Millrace.",
   ADDRESS_IN_USE: "The server's port is taken.",
   ADDRESS_NOT_LOCAL: "The server was asked to listen beyond this machine without being told that it may.",
+  TLS_FILES_INVALID: "The server's certificate or its key cannot be used.",
   // Running
   TASK_TIMED_OUT: "A task ran longer than its timeout.",
   FLOW_NOT_HERE: "A run with no Cloud was to run a flow that it knows by name alone.",

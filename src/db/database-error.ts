@@ -18,6 +18,10 @@ const POSTGRES_UNIQUE = "23505";
 
 /** A failure of SQLite in words of ours; anything that is the caller's own mistake (a constraint, bad SQL) stays as it is. */
 export function toDatabaseError(error: unknown, path: string): unknown {
+  if (isClosed(error)) {
+    const hint = "The server is stopping.";
+    return new MillraceError("DATABASE_FAILED", `The database "${path}" is closed.`, { hint, cause: error });
+  }
   const code = sqliteCode(error);
   // The upper bytes of a code only say more of the same.
   const explained = code === undefined ? undefined : EXPLAINED[code & 0xff];
@@ -34,6 +38,11 @@ export function isUniqueViolation(error: unknown): boolean {
   if (error instanceof Error && (error as { code?: unknown }).code === POSTGRES_UNIQUE) return true;
   const code = sqliteCode(error);
   return code === CONSTRAINT_UNIQUE || code === CONSTRAINT_PRIMARY_KEY;
+}
+
+/** node:sqlite says so with Node's own code. */
+function isClosed(error: unknown): boolean {
+  return error instanceof Error && (error as Error & { code?: unknown }).code === "ERR_INVALID_STATE";
 }
 
 function sqliteCode(error: unknown): number | undefined {

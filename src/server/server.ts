@@ -1,6 +1,4 @@
-import { createServer, type Server as HttpServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { MillraceError } from "../core/errors.js";
+import type { Server as HttpServer } from "node:http";
 import type { Database } from "../db/database.js";
 import { openDatabase } from "../db/open-database.js";
 import { Authenticator } from "./access/auth.js";
@@ -13,7 +11,11 @@ import { makeGraphqlApi } from "./api/graphql-api.js";
 import { makeSchema } from "./api/schema.js";
 import { HookDeliveries, type HookOptions } from "./hooks/deliveries.js";
 import { makeRequestListener } from "./http/http-api.js";
-import { isConnectionRequest, OpenConnections } from "./http/open-connections.js";
+import { closeHttp, DEFAULT_PORT, KEEP_ALIVE_MS, listen, refuseRemote } from "./http/listen.js";
+import { OpenConnections } from "./http/open-connections.js";
+import { makeOperations } from "./http/operations.js";
+import { RequestGate } from "./http/request-gate.js";
+import type { TlsFiles } from "./http/tls.js";
 import { type ServerClock, type ServerLogLine, type ServerParts, toInstant } from "./parts.js";
 import { ParameterChecks } from "./registration/parameter-checks.js";
 import { type KeySource, keySource } from "./secrets/sealing-keys.js";
@@ -21,6 +23,8 @@ import { Vault } from "./secrets/vault.js";
 import { DueTimer } from "./services/due-timer.js";
 import { ServiceRunner, type ServiceStatus } from "./services/service-runner.js";
 import { makeServices, type ServiceOptions } from "./services/services.js";
+
+export { DEFAULT_PORT };
 
 /** How to start a Cloud. */
 export interface ServerOptions {
@@ -30,8 +34,16 @@ export interface ServerOptions {
   port?: number;
   /** Default 127.0.0.1. */
   host?: string;
-  /** Must be true for a `host` that other machines can reach: the API speaks plain HTTP. Default false. */
+  /** Must be true for a `host` that other machines can reach, unless there is `tls`. Default false. */
   allowRemote?: boolean;
+  /** Speaks HTTPS with this certificate and key. */
+  tls?: TlsFiles;
+  /** Names under which the Cloud is asked, besides loopback names, addresses and `host`. */
+  allowHosts?: readonly string[];
+  /** Origins, as `https://dash.example.com`, whose pages may call the API. Default: none. */
+  allowOrigins?: readonly string[];
+  /** Requests under way at once; further ones are answered with status 503. Default 1,000. */
+  maxRequests?: number;
   /** `FULL`: a commit survives a power cut too, for one disk flush each. Default `NORMAL`: it survives any crash of the process. */
   synchronous?: "NORMAL" | "FULL";
   /** How often the services are looked at, and expired leases looked for, in milliseconds. Default 1,000. */
@@ -60,28 +72,26 @@ export interface Server {
   readonly services: readonly ServiceStatus[];
   /** One round of the services that are due by the clock. The server does it by itself; a test need not wait. */
   tick(): Promise<void>;
-  /** Ends subscriptions, lets requests finish, and closes the database. Safe to call twice. */
-  close(): Promise<void>;
+  /** Reads certificate and key anew. @throws TLS_FILES_INVALID; then it keeps those it has */
+  reloadTls(): void;
+  /** Ends subscriptions, lets requests finish, and closes the database. Safe to call twice; with `hurry` nothing is waited for. */
+  close(options?: { hurry?: boolean }): Promise<void>;
 }
 
-export const DEFAULT_PORT = 4200;
 const DEFAULT_TICK_MS = 1_000;
 /** How long requests under way may take to finish when the server closes. */
 const CLOSE_GRACE_MS = 5_000;
-const CLOSE_LOOK_MS = 10;
-/** Longer than clients keep an idle connection, so that none is closed as it is used again. */
-const KEEP_ALIVE_MS = 75_000;
 
 /**
  * Starts a Cloud: opens its database, listens, and makes the first key where there is none.
- * @throws DATABASE_FAILED, DATABASE_TOO_NEW, ADDRESS_IN_USE, ADDRESS_NOT_LOCAL
+ * @throws DATABASE_FAILED, DATABASE_TOO_NEW, ADDRESS_IN_USE, ADDRESS_NOT_LOCAL, TLS_FILES_INVALID
  * @example
  * const server = await startServer({ database: "./millrace.db" });
  * console.log(server.url, server.token);
  */
 export async function startServer(options: ServerOptions): Promise<Server> {
   const host = options.host ?? "127.0.0.1";
-  refuseRemote(host, options.allowRemote ?? false);
+  refuseRemote(host, options.allowRemote === true || options.tls !== undefined);
   const database = await openDatabase(options.database, { synchronous: options.synchronous ?? "NORMAL" });
   try {
     return await startOver(database, host, options);
@@ -110,32 +120,35 @@ async function startOver(database: Database, host: string, options: ServerOption
   };
   const dueTimer = new DueTimer(parts);
   const publish = makePublisher({ ...parts, dueTimer });
-  const api = makeGraphqlApi(makeSchema(database), parts, new Authenticator(parts));
-  const connections = new OpenConnections(api, log, { idleMs: KEEP_ALIVE_MS });
-  const http = createServer(
-    // Node 22 does not know the last one: there, who offers another upgrade is answered with status 400.
-    { keepAliveTimeout: KEEP_ALIVE_MS, noDelay: true, shouldUpgradeCallback: isConnectionRequest },
-    makeRequestListener(api, parts),
-  );
-  connections.attach(http);
-  const port = await listen(http, host, options.port ?? DEFAULT_PORT);
-  const token = await firstKeyOf(parts, http, connections);
+  const api = makeGraphqlApi(makeSchema(database), parts, new Authenticator(parts), options.maxRequests);
+  const gate = new RequestGate({ host, ...options });
+  const connections = new OpenConnections(api, gate, log, { idleMs: KEEP_ALIVE_MS });
+  const answer = makeRequestListener({ api, gate, operations: makeOperations(), parts });
+  const { port = DEFAULT_PORT, tls } = options;
+  const listening = await listen({ host, port, tls }, answer, connections);
+  const token = await firstKeyOf(parts, listening.http, connections);
   const services = makeServices(dueTimer, options.services ?? {});
   const runner = new ServiceRunner(parts, services, options.tickMs ?? DEFAULT_TICK_MS);
   runner.start();
   dueTimer.start().catch((error) => log({ level: "error", message: "Due runs could not be looked up.", error }));
   let closed: Promise<void> | undefined;
+  const hurry = new AbortController();
   const close = async () => {
+    const grace = setTimeout(() => hurry.abort(), CLOSE_GRACE_MS);
     await Promise.all([runner.stop(), dueTimer.stop()]);
     await parts.hooks.stop();
     events.close();
-    await closeHttp(http, connections);
-    await parts.presence.flush(database);
+    await closeHttp(listening.http, connections, hurry.signal);
+    clearTimeout(grace);
+    // A database that is away must not keep the server open; a few last uses are lost.
+    await parts.presence.flush(database).catch((error: unknown) => {
+      log({ level: "error", message: "When agents were last seen could not be written.", error });
+    });
     await database.close();
   };
   return {
-    url: `http://${host.includes(":") ? `[${host}]` : host}:${port}`,
-    port,
+    url: listening.url,
+    port: listening.port,
     token,
     database,
     get listeners() {
@@ -145,7 +158,9 @@ async function startOver(database: Database, host: string, options: ServerOption
       return runner.statuses;
     },
     tick: () => runner.tick(),
-    close: () => {
+    reloadTls: listening.reloadTls,
+    close: (asked) => {
+      if (asked?.hurry) hurry.abort();
       closed ??= close();
       return closed;
     },
@@ -161,49 +176,9 @@ async function firstKeyOf(
   try {
     return await makeFirstKey(database, toInstant(clock.now()));
   } catch (error) {
-    await closeHttp(http, connections);
+    await closeHttp(http, connections, AbortSignal.abort());
     throw error;
   }
-}
-
-function listen(http: HttpServer, host: string, port: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    http.once("error", (error: NodeJS.ErrnoException) => reject(explainListen(error, host, port)));
-    http.listen(port, host, () => resolve((http.address() as AddressInfo).port));
-  });
-}
-
-function explainListen(error: NodeJS.ErrnoException, host: string, port: number): unknown {
-  if (error.code !== "EADDRINUSE") return error;
-  return new MillraceError("ADDRESS_IN_USE", `Port ${port} of ${host} is taken.`, {
-    hint: "Stop the program that listens there, or give another port.",
-    cause: error,
-  });
-}
-
-async function closeHttp(http: HttpServer, connections: OpenConnections): Promise<void> {
-  const done = new Promise<void>((resolve) => http.close(() => resolve()));
-  connections.drain();
-  // A connection whose answer has just ended stays open for the next request, and nobody closes it but us.
-  const idle = setInterval(() => http.closeIdleConnections(), CLOSE_LOOK_MS);
-  const grace = setTimeout(() => {
-    http.closeAllConnections();
-    connections.destroy();
-  }, CLOSE_GRACE_MS);
-  await done;
-  clearInterval(idle);
-  clearTimeout(grace);
-}
-
-function refuseRemote(host: string, allowed: boolean): void {
-  if (allowed || host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host)) return;
-  throw new MillraceError(
-    "ADDRESS_NOT_LOCAL",
-    `The server was asked to listen on "${host}", which other machines may reach.`,
-    {
-      hint: "The API speaks plain HTTP: put a TLS proxy before it, and say that it may listen there (allowRemote).",
-    },
-  );
 }
 
 function logToStderr({ level, message, error }: ServerLogLine): void {

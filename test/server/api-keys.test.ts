@@ -28,7 +28,7 @@ t.test("a deleted key is refused at once, though it was used a moment ago, and i
 
 t.test("a key that is deleted while it is being looked up is not remembered", async (t) => {
   const cloud = await startTestCloud(t);
-  for (let round = 0; round < 20; round++) {
+  for (let round = 0; round < 8; round++) {
     const { id, key } = await cloud.call("create_api_key", { name: `short ${round}` });
     await Promise.all([codeOf(cloud, key), cloud.call("delete_api_key", { key_id: id }), codeOf(cloud, key)]);
     t.equal(await codeOf(cloud, key), "UNAUTHENTICATED");

@@ -187,7 +187,7 @@ async function bareServer(
 ): Promise<{ http: Server; connections: OpenConnections; port: number; log: unknown[] }> {
   const log: unknown[] = [];
   const api = { call: (_headers: unknown, body: string) => call(body), refuseConnection: async () => undefined };
-  const connections = new OpenConnections(api, (line) => log.push(line), times);
+  const connections = new OpenConnections(api, { check: () => ({}) }, (line) => log.push(line), times);
   const http = createServer();
   connections.attach(http);
   await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));

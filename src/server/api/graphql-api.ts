@@ -1,52 +1,84 @@
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { type ExecutionArgs, type ExecutionResult, execute, type GraphQLSchema, OperationTypeNode } from "graphql";
 import { createHandler as createSseHandler } from "graphql-sse";
+import { isMillraceError } from "../../core/errors.js";
 import type { Authenticator } from "../access/auth.js";
+import { FailedLogins } from "../access/failed-logins.js";
 import type { Caller, RequestContext, ServerParts } from "../parts.js";
 import { type CheckedOperation, DocumentCache } from "./document-cache.js";
-import { requestError, toWireError, type WireError } from "./graphql-error.js";
+import { busyError, isDatabaseFailure, requestError, toWireError, type WireError } from "./graphql-error.js";
 import { type GraphqlParams, readParams } from "./graphql-params.js";
 
 /** What a call on an open connection is answered with: what an HTTP answer would have as status and body. */
 export interface CallAnswer {
   status: number;
   text: string;
+  /** When the client may come again, in seconds. */
+  retryAfterS?: number;
 }
 
 /** Answers GraphQL over HTTP and over open connections, and subscriptions as server-sent events. */
 export interface GraphqlApi {
   /** Of a body that would be POSTed; the headers are those under which the connection was opened. */
-  call(headers: IncomingHttpHeaders, body: string): Promise<CallAnswer>;
-  /** May these headers open a connection? Resolves with why not, or undefined. */
-  refuseConnection(headers: IncomingHttpHeaders): Promise<CallAnswer | undefined>;
-  answer(request: IncomingMessage, response: ServerResponse, body: string): Promise<void>;
-  stream(request: IncomingMessage, response: ServerResponse, body: string): Promise<void>;
+  call(opening: RequestHead, body: string): Promise<CallAnswer>;
+  /** May this request open a connection? Resolves with why not, or undefined. */
+  refuseConnection(opening: RequestHead): Promise<CallAnswer | undefined>;
+  /** `read` is called once it is known who asks: nobody else's body is taken in. */
+  answer(request: IncomingMessage, response: ServerResponse, read: () => Promise<string>): Promise<void>;
+  stream(request: IncomingMessage, response: ServerResponse, read: () => Promise<string>): Promise<void>;
 }
 
 /** What is looked at of a request besides its body. */
-type RequestHead = Pick<IncomingMessage, "method" | "url" | "headers">;
+export interface RequestHead extends Pick<IncomingMessage, "method" | "url" | "headers"> {
+  readonly socket: Pick<IncomingMessage["socket"], "remoteAddress">;
+}
 
 interface Incoming {
   request: RequestHead;
-  body: string;
+  read: () => string | Promise<string>;
 }
 
-export function makeGraphqlApi(schema: GraphQLSchema, parts: ServerParts, authenticator: Authenticator): GraphqlApi {
-  const documents = new DocumentCache(schema);
-  const wireError = (error: unknown) => toWireError(error, parts.log);
+/**
+ * Requests under way at once; what comes beyond is turned away with status 503. Each holds up to 5 MiB of body, and a server
+ * that does 3,000 requests a second is behind by a third of one then.
+ */
+const MAX_REQUESTS = 1_000;
+/** When a client that was turned away may come again, in seconds. */
+const RETRY_AFTER_S = 1;
 
-  async function authenticate(headers: IncomingHttpHeaders): Promise<Caller | Refusal> {
+export function makeGraphqlApi(
+  schema: GraphQLSchema,
+  parts: ServerParts,
+  authenticator: Authenticator,
+  maxRequests = MAX_REQUESTS,
+): GraphqlApi {
+  const documents = new DocumentCache(schema);
+  const failedLogins = new FailedLogins();
+  const wireError = (error: unknown) => toWireError(error, parts.log);
+  let underWay = 0;
+
+  async function authenticate(request: RequestHead): Promise<Caller | Refusal> {
     try {
-      return await authenticator.authenticate(headers);
+      return await authenticator.authenticate(request.headers);
     } catch (error) {
-      return { status: 200, errors: [wireError(error)] };
+      return refuseCaller(error, request);
     }
   }
 
+  function refuseCaller(error: unknown, request: RequestHead): Refusal {
+    if (isDatabaseFailure(error)) return { status: 503, errors: [wireError(error)], retryAfterS: RETRY_AFTER_S };
+    if (isMillraceError(error, "UNAUTHENTICATED")) {
+      const retryAfterS = failedLogins.note(request.socket.remoteAddress);
+      if (retryAfterS > 0) return { status: 429, errors: [tooManyLogins(retryAfterS)], retryAfterS };
+    }
+    return { status: 200, errors: [wireError(error)] };
+  }
+
   /** The operation to execute, or the errors to answer with and the HTTP status to do it with. */
-  async function prepare({ request, body }: Incoming): Promise<Prepared | Refusal> {
-    const caller = await authenticate(request.headers);
+  async function prepare({ request, read: readBody }: Incoming): Promise<Prepared | Refusal> {
+    const caller = await authenticate(request);
     if ("status" in caller) return caller;
+    const body = await readBody();
     const params = request.method === "GET" ? readQueryString(request.url ?? "") : readParams(body);
     if ("message" in params) return { status: 400, errors: [params] };
     const checked = documents.get(params.query);
@@ -72,37 +104,69 @@ export function makeGraphqlApi(schema: GraphQLSchema, parts: ServerParts, authen
     onSubscribe: async (request) => {
       const prepared = await prepare(request.raw);
       if (!("status" in prepared)) return prepared.args;
-      const status = prepared.errors[0]?.extensions.code === "UNAUTHENTICATED" ? 401 : 400;
-      const headers = { "content-type": JSON_TYPE };
+      const status = streamStatus(prepared);
+      const headers = { "content-type": JSON_TYPE, ...retryHeaders(prepared) };
       return [JSON.stringify({ errors: prepared.errors }), { status, statusText: "", headers }];
     },
     onNext: (_context, _request, result) => withWireErrors(result, wireError),
   });
 
   async function answerTo(incoming: Incoming): Promise<CallAnswer> {
+    if (underWay >= maxRequests) {
+      const errors = [busyError(`more than ${maxRequests} requests are under way`, parts.log)];
+      return toAnswer({ status: 503, errors, retryAfterS: RETRY_AFTER_S });
+    }
+    underWay += 1;
+    try {
+      return await executeWhole(incoming);
+    } finally {
+      underWay -= 1;
+    }
+  }
+
+  async function executeWhole(incoming: Incoming): Promise<CallAnswer> {
     const prepared = await prepare(incoming);
     const refusal = "status" in prepared ? prepared : refuseKind(prepared.kind, incoming.request.method);
-    if (refusal) return { status: refusal.status, text: JSON.stringify({ errors: refusal.errors }) };
+    if (refusal) return toAnswer(refusal);
     const result = execute((prepared as Prepared).args);
     const whole = result instanceof Promise ? await result : (result as ExecutionResult);
+    const failure = whole.errors?.find(isDatabaseFailure);
+    // Prefect's client takes any other answer for the last word: it ends its run, or asks again without a pause.
+    if (failure) return toAnswer({ status: 503, errors: [wireError(failure)], retryAfterS: RETRY_AFTER_S });
     return { status: 200, text: JSON.stringify(withWireErrors(whole, wireError)) };
   }
 
   return {
-    async answer(request, response, body) {
-      const { status, text } = await answerTo({ request, body });
+    async answer(request, response, read) {
+      const { status, text, retryAfterS } = await answerTo({ request, read });
       if (status === 405) response.setHeader("allow", "POST");
+      if (retryAfterS !== undefined) response.setHeader("retry-after", retryAfterS);
       answerJson(request, response, status, text);
     },
-    call: (headers, body) => answerTo({ request: { method: "POST", url: "/graphql", headers }, body }),
-    async refuseConnection(headers) {
-      const caller = await authenticate(headers);
-      return "status" in caller ? { status: 401, text: JSON.stringify({ errors: caller.errors }) } : undefined;
+    call: ({ headers, socket }, body) =>
+      answerTo({ request: { method: "POST", url: "/graphql", headers, socket }, read: () => body }),
+    async refuseConnection(opening) {
+      const caller = await authenticate(opening);
+      return "status" in caller ? toAnswer({ ...caller, status: streamStatus(caller) }) : undefined;
     },
-    async stream(request, response, body) {
+    async stream(request, response, read) {
       const { method = "GET", url = "/" } = request;
+      const caller = await authenticate(request);
+      if ("status" in caller) {
+        const { status, text } = toAnswer({ ...caller, status: streamStatus(caller) });
+        for (const [name, value] of Object.entries(retryHeaders(caller))) response.setHeader(name, value);
+        return answerJson(request, response, status, text);
+      }
+      const body = await read();
       const headers = { get: (name: string) => headerOf(request, name) };
-      const [events, init] = await sse({ method, url, headers, body, raw: { request, body }, context: undefined });
+      const [events, init] = await sse({
+        method,
+        url,
+        headers,
+        body,
+        raw: { request, read: () => body },
+        context: undefined,
+      });
       response.writeHead(init.status, init.headers);
       if (events === null || events === undefined || typeof events === "string") {
         response.end(events ?? undefined);
@@ -124,6 +188,27 @@ interface Prepared {
 interface Refusal {
   status: number;
   errors: WireError[];
+  retryAfterS?: number;
+}
+
+const toAnswer = ({ status, errors, retryAfterS }: Refusal): CallAnswer => ({
+  status,
+  text: JSON.stringify({ errors }),
+  ...(retryAfterS === undefined ? {} : { retryAfterS }),
+});
+
+/** What is no GraphQL answer has a status of its own: without a good token 401, and what could not be asked 400. */
+function streamStatus({ status, errors }: Refusal): number {
+  if (status !== 200) return status;
+  return errors[0]?.extensions.code === "UNAUTHENTICATED" ? 401 : 400;
+}
+
+const retryHeaders = ({ retryAfterS }: Refusal): Record<string, string> =>
+  retryAfterS === undefined ? {} : { "retry-after": `${retryAfterS}` };
+
+function tooManyLogins(seconds: number): WireError {
+  const message = "UNAUTHENTICATED: too many requests with a bad token came from this address.";
+  return requestError("TOO_MANY_REQUESTS", message, `Ask again after ${seconds} s, with a token of this Cloud.`);
 }
 
 const JSON_TYPE = "application/json; charset=utf-8";

@@ -8,7 +8,7 @@ export interface WireError {
   message: string;
   locations?: unknown;
   path?: unknown;
-  extensions: { code: string; hint?: string; details?: unknown };
+  extensions: { code: string; hint?: string; details?: unknown /** Stands in the server's log. */; id?: string };
 }
 
 type Log = (line: ServerLogLine) => void;
@@ -18,7 +18,8 @@ export type RequestErrorCode =
   | "GRAPHQL_PARSE_FAILED"
   | "GRAPHQL_VALIDATION_FAILED"
   | "INPUT_INVALID"
-  | "BODY_TOO_LARGE";
+  | "BODY_TOO_LARGE"
+  | "TOO_MANY_REQUESTS";
 
 export function requestError(code: RequestErrorCode, message: string, hint?: string): WireError {
   return { message, extensions: { code, ...(hint === undefined ? {} : { hint }) } };
@@ -31,6 +32,7 @@ export function requestError(code: RequestErrorCode, message: string, hint?: str
 export function toWireError(error: unknown, log: Log): WireError {
   const place = error instanceof GraphQLErrorClass ? placeOf(error) : {};
   const original = causeOf(error);
+  if (isMillraceError(original, "DATABASE_FAILED")) return masked(original, log, place, DATABASE_TEXT);
   if (isMillraceError(original)) {
     const { code, hint, details, message } = original;
     // A value that could not be read names its variable only in GraphQL's own message.
@@ -41,13 +43,28 @@ export function toWireError(error: unknown, log: Log): WireError {
   if (error instanceof GraphQLErrorClass && original === undefined) {
     return { message: error.message, ...place, extensions: { code: "INPUT_INVALID", ...error.extensions } };
   }
+  return masked(original, log, place, { code: "INTERNAL", said: "Something failed inside the Cloud" });
+}
+
+/** Its own message names files, and parts of statements. */
+const DATABASE_TEXT = { code: "DATABASE_FAILED", said: "The Cloud's database cannot be used now" };
+
+function masked(error: unknown, log: Log, place: object, { code, said }: { code: string; said: string }): WireError {
   const id = randomUUID();
-  log({ level: "error", message: `Internal error ${id}`, error: original });
-  return {
-    message: `Something failed inside the Cloud; look for ${id} in its log.`,
-    ...place,
-    extensions: { code: "INTERNAL" },
-  };
+  log({ level: "error", message: `${code === "INTERNAL" ? "Internal error" : said} ${id}`, error });
+  return { message: `${said}; look for ${id} in its log.`, ...place, extensions: { code, id } };
+}
+
+/** The answer to a request that cannot be answered now: HTTP status 503, which clients wait after. */
+export function busyError(why: string, log: Log): WireError {
+  const id = randomUUID();
+  log({ level: "error", message: `A request was turned away ${id}: ${why}` });
+  return { message: `The Cloud cannot answer now: ${why}.`, extensions: { code: "CLOUD_BUSY", id } };
+}
+
+/** Did the database fail the request, whatever it asked? */
+export function isDatabaseFailure(error: unknown): boolean {
+  return isMillraceError(causeOf(error), "DATABASE_FAILED");
 }
 
 /** What a resolver or scalar threw; GraphQL wraps it, for a variable more than once. Undefined: the error is GraphQL's own. */

@@ -7,6 +7,7 @@ import type { CallAnswer, GraphqlApi } from "../api/graphql-api.js";
 import { toWireError } from "../api/graphql-error.js";
 import type { ServerLogLine } from "../parts.js";
 import { MAX_BODY_BYTES, MAX_DRAINED_BYTES, tooLarge } from "./request-body.js";
+import type { RequestGate } from "./request-gate.js";
 
 /** Calls of one connection under way at once; while there are more, nothing is read from it. An agent has some four. */
 const MAX_UNDER_WAY = 64;
@@ -26,6 +27,7 @@ const FRAME_MS = 60_000;
  */
 export class OpenConnections {
   readonly #api: Pick<GraphqlApi, "call" | "refuseConnection">;
+  readonly #gate: Pick<RequestGate, "check">;
   readonly #log: (line: ServerLogLine) => void;
   readonly #times: ConnectionTimes;
   readonly #open = new Set<OpenConnection>();
@@ -33,10 +35,12 @@ export class OpenConnections {
 
   constructor(
     api: Pick<GraphqlApi, "call" | "refuseConnection">,
+    gate: Pick<RequestGate, "check">,
     log: (line: ServerLogLine) => void,
     times: { idleMs: number; frameMs?: number },
   ) {
     this.#api = api;
+    this.#gate = gate;
     this.#log = log;
     this.#times = { frameMs: FRAME_MS, ...times };
   }
@@ -69,8 +73,10 @@ export class OpenConnections {
   }
 
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const stopped = this.#gate.check(request).refusal;
+    if (stopped) return refuse(socket, { status: stopped.status, text: this.#errorText(stopped.error) });
     const refusal = isConnectionRequest(request)
-      ? await this.#api.refuseConnection(request.headers)
+      ? await this.#api.refuseConnection(request)
       : { status: 400, text: '{"errors":[{"message":"No such upgrade is known here."}]}' };
     if (refusal || this.#closing) return refuse(socket, refusal ?? { status: 503, text: "" });
     socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${FRAME_PROTOCOL}\r\n\r\n`);
@@ -82,14 +88,18 @@ export class OpenConnections {
     connection.start();
   }
 
-  async #answer({ headers }: IncomingMessage, { body, length }: Frame): Promise<CallAnswer> {
+  async #answer(opening: IncomingMessage, { body, length }: Frame): Promise<CallAnswer> {
     try {
       if (body === undefined) throw tooLarge(length);
-      return await this.#api.call(headers, body);
+      return await this.#api.call(opening, body);
     } catch (error) {
       const status = isMillraceError(error, "BODY_TOO_LARGE") ? 413 : 500;
-      return { status, text: JSON.stringify({ errors: [toWireError(error, this.#log)] }) };
+      return { status, text: this.#errorText(error) };
     }
+  }
+
+  #errorText(error: unknown): string {
+    return JSON.stringify({ errors: [toWireError(error, this.#log)] });
   }
 }
 
@@ -100,12 +110,13 @@ export function isConnectionRequest({ method, url, headers }: IncomingMessage): 
   return named && method === "GET" && path === `/graphql/${FRAME_PATH}`;
 }
 
-function refuse(socket: Duplex, { status, text }: CallAnswer): void {
+function refuse(socket: Duplex, { status, text, retryAfterS }: CallAnswer): void {
   const lines = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
     "Connection: close",
     "Content-Type: application/json; charset=utf-8",
     `Content-Length: ${Buffer.byteLength(text)}`,
+    ...(retryAfterS === undefined ? [] : [`Retry-After: ${retryAfterS}`]),
   ];
   socket.end(`${lines.join("\r\n")}\r\n\r\n${text}`, () => socket.destroy());
 }
