@@ -7,9 +7,12 @@ import { addCancelCommand } from "./commands/cancel.js";
 import { addCreateCommands } from "./commands/create.js";
 import { addDeployCommand } from "./commands/deploy.js";
 import { addGetCommands } from "./commands/get.js";
+import { addLimitCommands } from "./commands/limit.js";
 import { addResumeCommand } from "./commands/resume.js";
 import { addRunCommand } from "./commands/run.js";
+import { addScheduleCommands } from "./commands/schedule.js";
 import { addServerCommands } from "./commands/server.js";
+import { addWhyCommand } from "./commands/why.js";
 
 const START = `
 First steps:
@@ -39,6 +42,9 @@ export function makeProgram(host: Host): Command {
   addGetCommands(program, host);
   addCancelCommand(program, host);
   addResumeCommand(program, host);
+  addWhyCommand(program, host);
+  addLimitCommands(program, host);
+  addScheduleCommands(program, host);
   return program;
 }
 

@@ -37,7 +37,7 @@ t.test("leases are renewed again and again, sooner after a failure; what became 
   await eventually(() => looks >= 2);
   t.same(renewed, [], "nothing is held, nothing is asked");
   held.push({ flowRunId: "a", fence: 1 }, { flowRunId: "b", fence: 2 });
-  await eventually(() => told.length === 2);
+  await eventually(() => told.length === 3);
   t.same(told, [
     ["lost", ["a"]],
     ["cancelling", ["b"]],

@@ -149,7 +149,7 @@ t.test("a move that no task run may make is refused before it is sent", async (t
   const state = makeState("Success", null);
   const known = { taskRunId: "id", taskSlug: "inc-1", mapIndex: -1, version: 2, state };
   const run = new TaskRun(planOf(define(() => inc(1))).tasks[0]!, undefined, -1, known);
-  t.equal(await reports.taskRun(run, makeState("Running", null)), false);
+  t.equal(await reports.taskRun(run, makeState("Running", null)), "refused");
   t.match(refused, [{ code: "STATE_REFUSED", message: /"inc" \(id\): a task run that is Success stays so/ }]);
   t.same(recorder.reports, []);
 });

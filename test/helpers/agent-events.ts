@@ -18,7 +18,7 @@ export interface Subscription {
 /** Listens to an agent's events until it is closed, or the Cloud ends it. */
 export function subscribe(cloud: TestCloud, agentId: string, flowGroupId?: string): Promise<Subscription> {
   const query =
-    "subscription($a: UUID!, $g: UUID) { agent_events(agent_id: $a, flow_group_id: $g) { run_due cancelling } }";
+    "subscription($a: UUID!, $g: UUID) { agent_events(agent_id: $a, flow_group_id: $g) { run_due cancelling granted } }";
   const body = JSON.stringify({ query, variables: { a: agentId, g: flowGroupId ?? null } });
   const headers = {
     "content-type": "application/json",

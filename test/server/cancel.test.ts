@@ -46,8 +46,8 @@ t.test("a Running run becomes Cancelling; its agent is told in every answer, and
   t.strictSame(await cancel(run.flow_run_id), { state: "Cancelling" });
   t.strictSame(await cancel(run.flow_run_id), { state: "Cancelling" }, "once more changes nothing");
   t.match(await flowRunRow(cloud, run.flow_run_id), { version: 4, lease_agent_id: agent.id });
-  t.strictSame(await agent.report(run, []), { refused: [], cancelling: [run.flow_run_id] });
-  t.strictSame(await agent.renew([run]), { lost: [], cancelling: [run.flow_run_id] });
+  t.match(await agent.report(run, []), { refused: [], cancelling: [run.flow_run_id] });
+  t.match(await agent.renew([run]), { lost: [], cancelling: [run.flow_run_id], granted: [] });
   t.match((await agent.report(run, [taskState(run, "b-1", "Running", 1)])).refused, [
     { code: "RUN_CANCELLED", message: /it is Cancelling/ },
   ]);
@@ -59,7 +59,12 @@ t.test("a Running run becomes Cancelling; its agent is told in every answer, and
     [],
     "what is in hand may still be finished",
   );
-  t.strictSame(await agent.report(run, [flowState("Cancelled")]), { refused: [], cancelling: [], queued: [], granted: [] });
+  t.match(await agent.report(run, [flowState("Cancelled")]), {
+    refused: [],
+    cancelling: [],
+    queued: [],
+    granted: [],
+  });
   t.strictSame(await taskRunStates(cloud, run.flow_run_id), {
     "a-1": "Success",
     "b-1": "Cancelled",

@@ -98,7 +98,7 @@ t.test("a run whose agent died while it was being cancelled is Cancelled, with i
   const run = await claimNew();
   await agent.report(run, [flowState("Running"), taskState(run, "a-1", "Running", 1)]);
   t.strictSame(await cloud.call("cancel_flow_run", { flow_run_id: run.flow_run_id }), { state: "Cancelling" });
-  t.strictSame(await agent.renew([run]), { lost: [], cancelling: [run.flow_run_id] });
+  t.strictSame(await agent.renew([run]), { lost: [], cancelling: [run.flow_run_id], granted: [] });
   await letPass(cloud, clock, LEASE_MS);
   t.match(await flowRunRow(cloud, run.flow_run_id), {
     state: "Cancelled",

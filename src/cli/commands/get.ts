@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { listLimits } from "../../client/limits.js";
 import { listAgents, listFlows, listProjects } from "../../client/reads.js";
 import { findFlowRun, listFlowRuns, listLogs, listTaskRuns } from "../../client/run-reads.js";
 import { isType, type StateType, stateTypes } from "../../core/state.js";
@@ -48,6 +49,9 @@ export function addGetCommands(program: Command, host: Host): void {
     .option("--level <level>", "this level and the graver ones")
     .action(host.action(getLogs));
   list("agents", "agents, the one heard of last first", "millrace get agents", 50).action(host.action(getAgents));
+  list("limits", "concurrency limits, of task tags and flow labels", "millrace get limits", 50).action(
+    host.action(getLimits),
+  );
 }
 
 /** A list is asked for one row more than it shows, which tells whether it is all. */
@@ -92,6 +96,21 @@ async function getFlows(context: Context, options: Filter & { allVersions?: bool
     ],
     rows,
     { what: "flows", limit },
+  );
+}
+
+async function getLimits(context: Context, { limit }: Filter): Promise<void> {
+  const rows = await withCloud(context, listLimits);
+  show(
+    context,
+    [
+      { title: "KIND", text: (row) => row.kind },
+      { title: "NAME", text: (row) => row.name },
+      { title: "LIMIT", text: (row) => String(row.limit), align: "right" },
+      { title: "ID", text: (row) => row.limitId, whole: true },
+    ],
+    rows,
+    { what: "limits", limit },
   );
 }
 
