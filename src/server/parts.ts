@@ -2,11 +2,15 @@ import type { Database } from "../db/database.js";
 import type { KnownKeys } from "./access/known-keys.js";
 import type { AgentEvents, Effect } from "./agents/agent-events.js";
 import type { Presence } from "./agents/presence.js";
+import type { HookDeliveries } from "./hooks/deliveries.js";
 import type { ParameterChecks } from "./registration/parameter-checks.js";
+import type { Vault } from "./secrets/vault.js";
 
 /** The server's only source of time, so that a test can choose it. Milliseconds since 1970. */
 export interface ServerClock {
   now(): number;
+  /** Milliseconds since any moment, on a clock that is never put forward or back: it measures periods. Default: `now`. */
+  elapsed?(): number;
 }
 
 /** One line of the server's own log. */
@@ -26,6 +30,9 @@ export interface ServerParts {
   /** Keys that were used a moment ago; who deletes a key takes it out of here. */
   readonly keys: KnownKeys;
   readonly parameters: ParameterChecks;
+  /** Seals what nobody may read in the database's file. */
+  readonly vault: Vault;
+  readonly hooks: HookDeliveries;
   /** Tells agents, now or when it is due, what a committed transaction did. */
   readonly publish: (effects: readonly Effect[]) => void;
   readonly log: (line: ServerLogLine) => void;
