@@ -101,11 +101,11 @@ t.test("a tenant's name, slug and settings are changed by its members", async (t
     [id, theirs],
   ] as const) {
     for (const call of [
-      cloud.call("update_tenant_name", { tenant_id, name: "x" }, headers),
-      cloud.call("update_tenant_slug", { tenant_id, slug: "x" }, headers),
-      cloud.call("update_tenant_settings", { tenant_id, settings: {} }, headers),
+      () => cloud.call("update_tenant_name", { tenant_id, name: "x" }, headers),
+      () => cloud.call("update_tenant_slug", { tenant_id, slug: "x" }, headers),
+      () => cloud.call("update_tenant_settings", { tenant_id, settings: {} }, headers),
     ]) {
-      t.equal((await refusalOf(call)).code, "TENANT_NOT_FOUND");
+      t.equal((await refusalOf(call())).code, "TENANT_NOT_FOUND");
     }
   }
 });

@@ -20,7 +20,7 @@ type Serialized = Readonly<Record<string, unknown>>;
  * @throws SCHEDULE_INVALID
  */
 export function checkSerializedSchedule(flowName: string, schedule: Serialized | null): void {
-  if (schedule === null || clocksOf(schedule).length === 0) return;
+  if (schedule === null || (Array.isArray(schedule.clocks) && schedule.clocks.length === 0)) return;
   const read = fromSerializedSchedule(schedule);
   checkSchedule(read);
   checkGaps(flowName, read);
