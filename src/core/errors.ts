@@ -85,6 +85,7 @@ export const errorCodes = {
   INTERNAL: "Something failed inside Millrace; the message names an id that stands in the log.",
   // The server and its database
   DATABASE_FAILED: "The database could not be opened or written.",
+  IMPORT_REFUSED: "An export cannot be brought into the database.",
   DATABASE_PACKAGE_MISSING: "The package for a kind of database is not installed.",
   DATABASE_TOO_NEW: "The database was written by a newer version of Millrace.",
   ADDRESS_IN_USE: "The server's port is taken.",

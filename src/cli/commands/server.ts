@@ -1,11 +1,11 @@
-import { join } from "node:path";
 import type { Command } from "commander";
 import { normalizeUrl, readLogins, saveLogin } from "../../client/config.js";
 import { isMillraceError } from "../../core/errors.js";
-import { millraceHome } from "../../core/home.js";
 import type { Server } from "../../server/index.js";
 import { type Context, group, type Host, wholeNumber, withShared } from "../command.js";
 import { onStopSignals } from "../signals.js";
+import { DATABASE_OPTION, databasePlace } from "./server-database.js";
+import { exportTo, importFrom } from "./server-move.js";
 
 interface StartOptions {
   port?: number;
@@ -31,9 +31,23 @@ export function addServerCommands(program: Command, host: Host): void {
     )
     .option("--host <address>", "address to listen on", "127.0.0.1")
     .option("--allow-remote", "listen where other machines can reach it; put a TLS proxy before it")
-    .option("--database <path>", "SQLite file (default: millrace.db in MILLRACE_HOME, which is ~/.millrace)")
+    .option(...DATABASE_OPTION)
     .option("--no-login", "do not keep the first token in the login file")
     .action(host.action(start));
+  withShared(
+    server.command("export <file>").description("write a Cloud's whole database into a file"),
+    "millrace server export cloud.jsonl --database ./millrace.db",
+    { cloud: false },
+  )
+    .option(...DATABASE_OPTION)
+    .action(host.action(exportTo));
+  withShared(
+    server.command("import <file>").description("fill an empty database with an export, of any kind of database"),
+    "millrace server import cloud.jsonl --database postgres://me@localhost/cloud",
+    { cloud: false },
+  )
+    .option(...DATABASE_OPTION)
+    .action(host.action(importFrom));
 }
 
 /** Runs until SIGINT or SIGTERM. */
@@ -42,7 +56,8 @@ async function start(context: Context, options: StartOptions): Promise<void> {
   process.env.NODE_ENV ??= "production";
   // Each command loads only what it needs: the Cloud's half of the package is the larger one.
   const { startServer } = await import("../../server/index.js");
-  const database = options.database ?? join(millraceHome(context.env), "millrace.db");
+  const { shownPlace } = await import("../../db/open-database.js");
+  const database = databasePlace(context, options.database);
   let stopped = false;
   let wake = () => {};
   const stopListening = onStopSignals((times) => {
@@ -58,7 +73,7 @@ async function start(context: Context, options: StartOptions): Promise<void> {
       allowRemote: options.allowRemote ?? false,
     });
     try {
-      greet(context, server, database, options.login);
+      greet(context, server, shownPlace(database), options.login);
       await new Promise<void>((resolve) => {
         wake = resolve;
         if (stopped) resolve();
