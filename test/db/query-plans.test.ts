@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import t from "tap";
-import type { Reads, SqlValue } from "../../src/db/database.js";
+import type { Reads, SqlValue, Transaction } from "../../src/db/database.js";
 import { openSqlite } from "../../src/db/open-database.js";
 import {
   cancellingOf,
@@ -11,7 +11,8 @@ import {
   nextDueAt,
   waitingLabelSets,
 } from "../../src/db/queries/claim.js";
-import { findFlowRunByKey, loadFlowRuns } from "../../src/db/queries/flow-runs.js";
+import { deleteAutoRuns } from "../../src/db/queries/flow-groups.js";
+import { findFlowRunByKey, loadFlowRuns, waitingRunsOfFlow } from "../../src/db/queries/flow-runs.js";
 import { claimedTaskRuns, loadMappedTaskRuns, loadTaskRuns, openTaskRunsOf } from "../../src/db/queries/task-runs.js";
 
 const database = openSqlite(join(t.testdir(), "millrace.db"));
@@ -40,11 +41,22 @@ const question = {
   flowGroupId: "g",
   limit: 5,
 };
+const planned = (reads: Reads) =>
+  ({
+    all: reads.all,
+    run: async (sql: string, ...parameters: SqlValue[]) => (await reads.all(sql, ...parameters)).length,
+  }) as Transaction;
 const hot: [name: string, ask: (reads: Reads) => Promise<unknown>, uses: RegExp][] = [
   [
     "label sets of waiting runs",
     (reads) => waitingLabelSets(reads, "t", "millrace"),
     /flow_run_waiting \(tenant_id=\? AND engine=\? AND labels>\?\)/,
+  ],
+  ["runs of a flow that wait", (reads) => waitingRunsOfFlow(reads, "f"), /flow_run_scheduled \(flow_id=\?\)/],
+  [
+    "runs that a flow's schedule made",
+    (reads) => deleteAutoRuns(planned(reads), ["f"], "2026"),
+    /flow_run_scheduled \(flow_id=\?\)/,
   ],
   [
     "due runs",

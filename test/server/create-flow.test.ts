@@ -136,6 +136,19 @@ t.test("the same flow deployed four times at once becomes one version", async (t
   t.equal(answers.filter((each) => each.created).length, 1);
 });
 
+t.test(
+  "a flow registered by several at once, without a key, has one group and a version for each of them",
+  async (t) => {
+    const cloud = await startTestCloud(t);
+    const { id: project_id } = await cloud.call("create_project", { name: "Sales" });
+    const input = { project_id, serialized_flow: serializedFlow() };
+    const answers = await Promise.all([1, 2, 3, 4, 5, 6].map(() => cloud.call("create_flow", input)));
+    t.equal(new Set(answers.map((each) => each.flow_group_id)).size, 1);
+    t.strictSame(answers.map((each) => each.version).sort(), [1, 2, 3, 4, 5, 6]);
+    t.strictSame(await cloud.rows("SELECT version FROM flow WHERE archived = 0"), [{ version: 6 }]);
+  },
+);
+
 t.test("a new version cancels the runs of the old one that have not begun, and leaves those under way", async (t) => {
   const cloud = await startTestCloud(t);
   const { projectId, flowId } = await deployFlow(cloud);
