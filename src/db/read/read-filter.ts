@@ -174,9 +174,29 @@ function compileColumn(
     Object.entries(value as object).map(([operator, operand]) => {
       if (operand === null || operand === undefined) return true;
       count(compiling, 1);
-      return compileComparison(compiling, info, ref, column, operator, operand);
+      const condition = compileComparison(compiling, info, ref, column, operator, operand);
+      const finds = column.within && (operator === "_eq" || operator === "_in");
+      return finds ? allOf([withinOf(compiling, alias, column, operand), condition]) : condition;
     }),
   );
+}
+
+/** Where the rows must be whose `column` is one of these ids. */
+function withinOf({ reading }: Compiling, alias: string, column: ColumnInfo, operand: unknown): Condition {
+  const { to, column: shared } = column.within!;
+  const info = infoOf(to);
+  const ids = asList(operand).map((id) => toOperand(info, info.columns.get("id")!, id));
+  const found = reading.dialect.inList(sql.ref("w.id"), ids);
+  return sql`${sql.ref(`${alias}.${shared}`)} in (select ${sql.ref(`w.${shared}`)} from ${sql.table(to)} as w where ${found})`;
+}
+
+/** Does the filter, at its top, leave no row where the column is null? */
+export function isNeverNull(where: Filter | null, column: string): boolean {
+  return Object.entries(where ?? {}).some(([word, value]) => {
+    if (value === null || typeof value !== "object") return false;
+    if (word === "_and") return asList(value).some((part) => isNeverNull(part as Filter, column));
+    return word === column && (value as { _is_null?: unknown })._is_null === false;
+  });
 }
 
 function compileComparison(

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import { infoOf, type TableInfo } from "./describe-tables.js";
 import type { Sql } from "./read-dialect.js";
-import { allOf, type Condition, compileFilter, linkOf, namesIds, ownRows } from "./read-filter.js";
+import { allOf, type Condition, compileFilter, isNeverNull, linkOf, namesIds, ownRows } from "./read-filter.js";
 import {
   type ListRead,
   type OrderDirection,
@@ -94,7 +94,11 @@ function isLimited(read: RowsRead): boolean {
  */
 function sortKeys(reading: Reading, read: RowsRead): SortKey[] {
   const { info, list } = read;
-  const asked = list.orderBy.map((key) => sortKey(reading, info, key.path, key.column, key.direction));
+  const asked = list.orderBy.map((key) => {
+    const sort = sortKey(reading, info, key.path, key.column, key.direction);
+    // What the filter says of the row's own column: an index gives the order of a column only where none is null.
+    return key.path.length === 0 && isNeverNull(list.where, key.column) ? { ...sort, nullable: false } : sort;
+  });
   const plain = (direction: OrderDirection) => (column: string) => ({
     value: sql.ref(`${ROW}.${column}`),
     direction,

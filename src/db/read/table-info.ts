@@ -16,6 +16,8 @@ export interface ColumnInfo {
   readonly comparable: boolean;
   /** The protocol has it and our tables do not: always null. */
   readonly absent?: true;
+  /** The id of a row of `to` that has its `column` in common with this row: no index finds this id, and one finds that. */
+  readonly within?: { readonly to: ReadableTable; readonly column: string };
   /** For JSON objects: keys of this column of the related row are laid over the row's own. */
   readonly overlay?: { readonly relation: string; readonly column: string };
 }
@@ -54,5 +56,5 @@ export type OfTable = TableInfo & { readonly table: ReadableTable };
 /** Secrets' values and the server's own books are not for reading. */
 export type ReadableTable = Exclude<
   keyof Tables,
-  "report_stream" | "concurrency_slot" | "slot_request" | "secret" | "cloud_hook_delivery" | "service_mark" | "membership"
+  "report_stream" | "concurrency_slot" | "slot_request" | "secret" | "service_mark" | "membership"
 >;
