@@ -76,7 +76,9 @@ const importers: Record<string, readonly string[]> = {
 const SOFT_LINES = 250;
 const HARD_LINES = 400;
 /** Files that may be longer, each with its reason. */
-const longFiles: Record<string, string> = {};
+const longFiles: Record<string, string> = {
+  "src/client/wire.ts": "made from the schema, one interface a type",
+};
 
 const all = sourceFiles("src", "workers");
 const byPath = new Map(all.map((file) => [file.path, file]));
