@@ -56,6 +56,7 @@ export interface WhyTaskRunRow {
   id: string;
   task_id: string;
   task_name: string;
+  task_slug: string;
   name: string | null;
   map_index: number;
   tags: string;
@@ -73,7 +74,7 @@ export function taskRunsInStates(
   limit: number,
 ): Promise<WhyTaskRunRow[]> {
   return reads.all(
-    `SELECT t.id, t.task_id, k.name AS task_name, t.name, t.map_index, k.tags, t.state, t.state_timestamp,
+    `SELECT t.id, t.task_id, k.name AS task_name, k.slug AS task_slug, t.name, t.map_index, k.tags, t.state, t.state_timestamp,
        t.state_start_time, t.state_message
      FROM task_run t JOIN task k ON k.id = t.task_id
      WHERE t.flow_run_id = ?1 AND coalesce(t.state, 'none') IN (SELECT value FROM json_each(?2))

@@ -47,7 +47,10 @@ async function pausedReasons({ database }: ServerParts, run: WhyFlowRunRow): Pro
   return paused.map((each) => {
     const until = each.state_start_time === null ? "until someone resumes it" : `until ${each.state_start_time}`;
     const message = `Task run "${nameOf(each)}" is Paused since ${each.state_timestamp}, ${until}.`;
-    return reason("TASK_PAUSED", message, { fix: command("resume", each.id), details: detailsOf(each) });
+    return reason("TASK_PAUSED", message, {
+      fix: command("resume", run.id, "--task", slugOf(each)),
+      details: detailsOf(each),
+    });
   });
 }
 
@@ -110,6 +113,11 @@ export async function holderReasons(parts: ServerParts, tenantId: string, run: W
 
 function nameOf({ name, task_name, map_index }: WhyTaskRunRow): string {
   return name ?? (map_index < 0 ? task_name : `${task_name}[${map_index}]`);
+}
+
+/** As `millrace resume --task` takes it. */
+function slugOf({ task_slug, map_index }: WhyTaskRunRow): string {
+  return map_index < 0 ? task_slug : `${task_slug}[${map_index}]`;
 }
 
 function detailsOf(each: WhyTaskRunRow) {
