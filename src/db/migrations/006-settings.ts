@@ -32,6 +32,7 @@ CREATE TABLE cloud_hook_delivery (${owned}, cloud_hook_id TEXT NOT NULL,
   flow_run_id TEXT NOT NULL REFERENCES flow_run ON DELETE CASCADE, version INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
   sent INTEGER NOT NULL DEFAULT 0, next_attempt_at TEXT, delivered_at TEXT, last_error TEXT, UNIQUE (cloud_hook_id, flow_run_id, version)) STRICT;
 CREATE INDEX cloud_hook_delivery_due ON cloud_hook_delivery (next_attempt_at) WHERE next_attempt_at IS NOT NULL;
+CREATE INDEX cloud_hook_delivery_by_flow_run ON cloud_hook_delivery (flow_run_id);
 CREATE INDEX cloud_hook_delivery_over ON cloud_hook_delivery (updated) WHERE next_attempt_at IS NULL;
 `,
   down: `

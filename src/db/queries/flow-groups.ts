@@ -4,7 +4,7 @@ import type { FlowGroupRow } from "./flows.js";
 
 /*
  * What is done to flow groups and to versions of flows as a whole. Each `hold…` reads a row to change it: nobody else does
- * until the transaction ends.
+ * until the transaction ends. Who needs both holds the group first, as a registration does.
  */
 
 export async function holdFlowGroup(
@@ -14,6 +14,18 @@ export async function holdFlowGroup(
 ): Promise<FlowGroupRow | undefined> {
   const sql = "SELECT * FROM flow_group WHERE id = ?1 AND tenant_id = ?2 FOR UPDATE";
   const [row] = await transaction.all<FlowGroupRow>(sql, groupId, tenantId);
+  return row;
+}
+
+/** The group that a version belongs to. */
+export async function holdFlowGroupOf(
+  transaction: Transaction,
+  tenantId: string,
+  flowId: string,
+): Promise<FlowGroupRow | undefined> {
+  const sql = `SELECT * FROM flow_group WHERE id IN (SELECT flow_group_id FROM flow WHERE id = ?1 AND tenant_id = ?2)
+    FOR UPDATE`;
+  const [row] = await transaction.all<FlowGroupRow>(sql, flowId, tenantId);
   return row;
 }
 

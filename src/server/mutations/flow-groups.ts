@@ -14,8 +14,8 @@ import {
   deleteFlowGroup as deleteFlowGroupRow,
   type FlowGroupChange,
   flowsOfGroup,
-  holdFlow,
   holdFlowGroup,
+  holdFlowGroupOf,
   writeFlowGroup,
 } from "../../db/queries/flow-groups.js";
 import type { FlowGroupRow } from "../../db/queries/flows.js";
@@ -98,8 +98,7 @@ type Switch = (input: { flow_id: string }, context: RequestContext) => Promise<S
 function settingOf(settings: Readonly<Record<string, boolean>>): Switch {
   return ({ flow_id: flowId }, { parts, caller }) =>
     withLedger(parts, { tenantId: caller.tenantId }, async (ledger) => {
-      const flow = await holdFlow(ledger.transaction, ledger.tenantId, flowId);
-      const group = flow && (await holdFlowGroup(ledger.transaction, ledger.tenantId, flow.flow_group_id));
+      const group = await holdFlowGroupOf(ledger.transaction, ledger.tenantId, flowId);
       if (!group) throw flowUnknown(flowId);
       const text = JSON.stringify({ ...(JSON.parse(group.settings) as object), ...settings });
       await writeFlowGroup(ledger.transaction, group.id, { settings: text }, ledger.now);

@@ -13,7 +13,7 @@ import {
   deleteFlow as deleteFlowRow,
   type HeldFlow,
   holdFlow,
-  holdFlowGroup,
+  holdFlowGroupOf,
   moveFlows,
   writeScheduleActive,
 } from "../../db/queries/flow-groups.js";
@@ -36,9 +36,9 @@ export async function setScheduleActive(
   { parts, caller }: RequestContext,
 ): Promise<SuccessPayload> {
   const payload = await withLedger(parts, { tenantId: caller.tenantId }, async (ledger) => {
-    const flow = await flowOf(ledger, flowId);
-    const group = await holdFlowGroup(ledger.transaction, ledger.tenantId, flow.flow_group_id);
+    const group = await holdFlowGroupOf(ledger.transaction, ledger.tenantId, flowId);
     if (!group) throw flowUnknown(flowId);
+    const flow = await flowOf(ledger, flowId);
     const schedule = scheduleOf(flow, group);
     if (schedule === null) return { success: false, error: `Neither flow ${flowId} nor its group has a schedule.` };
     if (flow.archived === 1) throw archived(flowId);
