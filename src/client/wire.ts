@@ -415,6 +415,10 @@ export interface SetFlowGroupScheduleInput {
   interval_clocks?: IntervalClockInput[] | null;
   /** An IANA name, for all clocks. Default UTC. */
   timezone?: string | null;
+  /** What is done about start times that passed while the Cloud was not running: skip, latest or all. Default skip. */
+  on_missed?: string | null;
+  /** Of all: the most runs that are made up for, 1 to 1,000. Default 100. */
+  max_missed?: number | null;
 }
 
 export interface CronClockInput {

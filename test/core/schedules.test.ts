@@ -138,3 +138,21 @@ t.test("dates, times and spans are read as they are written, or not at all", asy
   t.equal(parseSpan("1w 2d 3h 4m 5s 6ms"), 788_645_006);
   for (const text of ["", "5", "h", "1h30"]) t.equal(parseSpan(text), undefined, text);
 });
+
+t.test(
+  "what is done about missed start times is the whole schedule's, and is refused where it makes no sense",
+  async (t) => {
+    const daily = schedules.cron("@daily", { onMissed: "all", maxMissed: 7 });
+    t.match(daily, { onMissed: "all", maxMissed: 7 });
+    t.notOk("onMissed" in daily.clocks[0]!);
+    t.notOk("onMissed" in schedules.cron("@daily"));
+    t.match(schedules.combine({ clocks: [schedules.cron("@daily")], onMissed: "latest" }), { onMissed: "latest" });
+    const refused: [() => Schedule, RegExp][] = [
+      [() => schedules.interval({ every: "1h", onMissed: "some" as "all" }), /schedules\.interval.*`onMissed`.*"some"/],
+      [() => schedules.dates([new Date()], { maxMissed: 3 }), /`maxMissed` is for `onMissed: "all"`/],
+      [() => schedules.rrule("FREQ=DAILY", { onMissed: "all", maxMissed: 1.5 }), /`maxMissed`.*1\.5/],
+      [() => schedules.combine({ clocks: [daily] }), /`onMissed` of its own/],
+    ];
+    for (const [make, message] of refused) t.throws(make, { code: "SCHEDULE_INVALID", message });
+  },
+);

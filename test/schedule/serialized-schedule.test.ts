@@ -220,6 +220,15 @@ t.test("schedules of Python flows are read", async (t) => {
   );
 });
 
+t.test("what is done about missed start times travels under a key of our own, which Prefect leaves out", async (t) => {
+  for (const missed of [{ onMissed: "latest" }, { onMissed: "all", maxMissed: 5 }] as const) {
+    const schedule = schedules.cron("0 9 * * *", missed);
+    t.same(fromSerializedSchedule(throughJson(schedule)), schedule);
+  }
+  t.notOk("millrace" in throughJson(schedules.cron("0 9 * * *")));
+  t.same(throughJson(schedules.cron("0 9 * * *", { onMissed: "skip" })).millrace, { on_missed: "skip" });
+});
+
 const refused: [title: string, serialized: unknown][] = [
   ["nothing", null],
   ["clocks that are no list", { clocks: {} }],

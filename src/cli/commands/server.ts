@@ -3,11 +3,12 @@ import { normalizeUrl, readLogins, saveLogin } from "../../client/config.js";
 import { isMillraceError } from "../../core/errors.js";
 import type { Server } from "../../server/index.js";
 import { type Context, group, type Host, wholeNumber, withShared } from "../command.js";
+import { addServiceFlags, type ServiceFlags, servicesOf } from "../service-options.js";
 import { onStopSignals } from "../signals.js";
 import { DATABASE_OPTION, databasePlace } from "./server-database.js";
 import { exportTo, importFrom } from "./server-move.js";
 
-interface StartOptions {
+interface StartOptions extends ServiceFlags {
   port?: number;
   host: string;
   allowRemote?: boolean;
@@ -17,7 +18,7 @@ interface StartOptions {
 
 export function addServerCommands(program: Command, host: Host): void {
   const server = group(program, "server", "the Cloud: keeps flows, runs and their states", "millrace server start");
-  withShared(
+  const startCommand = withShared(
     server.command("start").description("start a Cloud on this machine"),
     "millrace server start --port 4200",
     {
@@ -32,8 +33,8 @@ export function addServerCommands(program: Command, host: Host): void {
     .option("--host <address>", "address to listen on", "127.0.0.1")
     .option("--allow-remote", "listen where other machines can reach it; put a TLS proxy before it")
     .option(...DATABASE_OPTION)
-    .option("--no-login", "do not keep the first token in the login file")
-    .action(host.action(start));
+    .option("--no-login", "do not keep the first token in the login file");
+  addServiceFlags(startCommand).action(host.action(start));
   withShared(
     server.command("export <file>").description("write a Cloud's whole database into a file"),
     "millrace server export cloud.jsonl --database ./millrace.db",
@@ -71,6 +72,7 @@ async function start(context: Context, options: StartOptions): Promise<void> {
       ...(options.port === undefined ? {} : { port: options.port }),
       host: options.host,
       allowRemote: options.allowRemote ?? false,
+      services: servicesOf(options),
     });
     try {
       greet(context, server, shownPlace(database), options.login);

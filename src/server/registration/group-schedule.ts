@@ -1,6 +1,7 @@
 import type { SetFlowGroupScheduleInput } from "../../client/wire.js";
 import { MillraceError } from "../../core/errors.js";
 import { isTimeZone } from "../../core/schedule/date-time.js";
+import { type MissedRuns, refuseMissed, type Schedule } from "../../core/schedule/schedule.js";
 import { SERIALIZATION_VERSION } from "../../schedule/serialized-shape.js";
 import { toLocal } from "../../schedule/zone.js";
 
@@ -10,9 +11,10 @@ import { toLocal } from "../../schedule/zone.js";
  * @throws SCHEDULE_INVALID
  */
 export function groupSchedule(
-  { cron_clocks: cron, interval_clocks: interval, timezone }: SetFlowGroupScheduleInput,
+  { cron_clocks: cron, interval_clocks: interval, timezone, on_missed, max_missed }: SetFlowGroupScheduleInput,
   now: number,
 ): Record<string, unknown> {
+  const missed = missedOf(on_missed ?? null, max_missed ?? null);
   const start = startOf(timezone ?? null, now);
   const common = (defaults: unknown) => ({
     start_date: start,
@@ -40,7 +42,18 @@ export function groupSchedule(
       hint: "Give `cron_clocks` or `interval_clocks`; delete_flow_group_schedule takes a schedule back.",
     });
   }
-  return { type: "Schedule", clocks, filters: [], or_filters: [], not_filters: [], adjustments: [] };
+  return { type: "Schedule", clocks, filters: [], or_filters: [], not_filters: [], adjustments: [], ...missed };
+}
+
+function missedOf(onMissed: string | null, maxMissed: number | null): { millrace?: Record<string, unknown> } {
+  if (onMissed === null && maxMissed === null) return {};
+  const asked: Pick<Schedule, "onMissed" | "maxMissed"> = {
+    ...(onMissed === null ? {} : { onMissed: onMissed as MissedRuns }),
+    ...(maxMissed === null ? {} : { maxMissed }),
+  };
+  const refused = refuseMissed(asked);
+  if (refused) throw new MillraceError("SCHEDULE_INVALID", `set_flow_group_schedule: ${refused}.`);
+  return { millrace: { on_missed: onMissed, ...(maxMissed === null ? {} : { max_missed: maxMissed }) } };
 }
 
 /** What the clock of the zone shows; Prefect's dates have their zone beside them. */
