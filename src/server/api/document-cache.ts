@@ -9,6 +9,7 @@ import {
   type TypeNode,
   validate,
 } from "graphql";
+import { withOurTypeNames } from "../read/hasura-names.js";
 import { VariableReaders, type VariablesReader } from "./coerce-variables.js";
 
 /** A document that was parsed and validated, or why it cannot be executed. */
@@ -62,7 +63,7 @@ export class DocumentCache {
   #check(text: string): CheckedDocument {
     let document: DocumentNode;
     try {
-      document = parse(text, { noLocation: false });
+      document = withOurTypeNames(parse(text, { noLocation: false }), text);
     } catch (error) {
       return { errors: [error as GraphQLError], code: "GRAPHQL_PARSE_FAILED" };
     }
