@@ -128,6 +128,18 @@ export async function flowToRun(reads: Reads, tenantId: string, flowId: string):
   return row;
 }
 
+const FLOW_TO_RUN_HELD = `${FLOW_TO_RUN_BY_ID} FOR SHARE OF f`;
+
+/** As {@link flowToRun}; until the transaction ends nobody archives or deletes it, and others may hold it too. */
+export async function holdFlowToRun(
+  transaction: Transaction,
+  tenantId: string,
+  flowId: string,
+): Promise<FlowToRun | undefined> {
+  const [row] = await transaction.all<FlowToRun>(FLOW_TO_RUN_HELD, tenantId, flowId);
+  return row;
+}
+
 /** The newest version of a group that is not archived. */
 export async function currentFlowToRun(
   reads: Reads,

@@ -1,7 +1,7 @@
 import type { CancelFlowRunInput, CreateFlowRunInput, IdPayload, StatePayload } from "../../client/wire.js";
 import { MillraceError } from "../../core/errors.js";
 import { findFlowRunByKey } from "../../db/queries/flow-runs.js";
-import { currentFlowToRun, type FlowToRun, flowToRun } from "../../db/queries/flows.js";
+import { currentFlowToRun, type FlowToRun, holdFlowToRun } from "../../db/queries/flows.js";
 import type { RequestContext } from "../parts.js";
 import { requestCancel } from "../states/apply-state.js";
 import { type Ledger, readFlowRuns, withLedger } from "../states/ledger.js";
@@ -28,16 +28,23 @@ export function createFlowRun(input: CreateFlowRunInput, { parts, caller }: Requ
   });
 }
 
+/** Another server may archive the newest version between the look for it and the hold on it; the next is there by then. */
+const MAX_LOOKS = 5;
+
 async function findFlow(ledger: Ledger, input: CreateFlowRunInput): Promise<FlowToRun> {
   const { transaction, tenantId } = ledger;
   if (input.flow_id) {
-    const flow = await flowToRun(transaction, tenantId, input.flow_id);
+    const flow = await holdFlowToRun(transaction, tenantId, input.flow_id);
     if (flow) return flow;
     throw new MillraceError("FLOW_NOT_FOUND", `Flow ${input.flow_id} not found.`);
   }
   if (input.version_group_id) {
-    const flow = await currentFlowToRun(transaction, tenantId, input.version_group_id);
-    if (flow) return flow;
+    for (let look = 0; look < MAX_LOOKS; look++) {
+      const current = await currentFlowToRun(transaction, tenantId, input.version_group_id);
+      const flow = current && (await holdFlowToRun(transaction, tenantId, current.id));
+      if (flow?.archived === 0) return flow;
+      if (!current) break;
+    }
     throw new MillraceError("FLOW_NOT_FOUND", `Version group ${input.version_group_id} has no unarchived flows.`);
   }
   throw new MillraceError("INPUT_INVALID", "create_flow_run names neither a flow_id nor a version_group_id.");
