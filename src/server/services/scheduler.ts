@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import { isMillraceError } from "../../core/errors.js";
+import { isMillraceError, MillraceError } from "../../core/errors.js";
 import { stableText } from "../../core/flow-spec.js";
-import type { Schedule, ScheduleEvent } from "../../core/schedule/schedule.js";
+import { refuseMissed, type Schedule, type ScheduleEvent } from "../../core/schedule/schedule.js";
 import {
   type FlowToSchedule,
   flowToSchedule,
@@ -10,7 +10,6 @@ import {
   untouchedAutoRuns,
   writeScheduledAt,
 } from "../../db/queries/schedules.js";
-import { checkSchedule } from "../../schedule/check-schedule.js";
 import { scheduleEvents } from "../../schedule/schedule-events.js";
 import { fromSerializedSchedule } from "../../schedule/serialized-schedule.js";
 import { logLine } from "../log-line.js";
@@ -96,8 +95,10 @@ function scheduleTextOf(flow: FlowToSchedule): string | undefined {
 }
 
 function readSchedule(text: string): Schedule {
+  // It was looked at closely when it was registered; what cannot be read is found here and in the search.
   const schedule = fromSerializedSchedule(JSON.parse(text));
-  checkSchedule(schedule);
+  const refused = refuseMissed(schedule);
+  if (refused) throw new MillraceError("SCHEDULE_INVALID", `A schedule's ${refused}.`);
   return schedule;
 }
 

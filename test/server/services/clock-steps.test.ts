@@ -4,7 +4,8 @@ import { deployFlow, flowRunRow, flowState, LEASE_MS, letPass, TestAgent } from 
 import { autoRuns, bed, deployScheduled, downFor, everyMinutes, HOUR, MINUTE, SECOND } from "./bed.js";
 
 async function held(t: Parameters<typeof bed>[0]) {
-  const { cloud, clock, letPass } = await bed(t);
+  const { cloud, clock } = await bed(t);
+  const pass = (ms: number) => letPass(cloud, clock, ms);
   const { flowId } = await deployFlow(cloud);
   const [alive, dead] = [await TestAgent.register(cloud, "alive"), await TestAgent.register(cloud, "dead")];
   const claim = async (agent: TestAgent) => {
@@ -15,10 +16,10 @@ async function held(t: Parameters<typeof bed>[0]) {
   };
   const runs = { alive: await claim(alive), dead: await claim(dead) };
   const stateOf = async (who: "alive" | "dead") => (await flowRunRow(cloud, runs[who].flow_run_id)).state;
-  await letPass(10 * SECOND);
+  await pass(10 * SECOND);
   await alive.renew([runs.alive]);
   await dead.renew([runs.dead]);
-  return { cloud, clock, letPass, alive, runs, stateOf };
+  return { cloud, clock, pass, alive, runs, stateOf };
 }
 
 for (const [how, ms] of [
@@ -28,14 +29,14 @@ for (const [how, ms] of [
   t.test(
     `a clock put ${how} by an hour: who renews keeps its run, who does not loses it in a lease's time`,
     async (t) => {
-      const { cloud, clock, letPass, alive, runs, stateOf } = await held(t);
+      const { cloud, clock, pass, alive, runs, stateOf } = await held(t);
       clock.step(ms);
       for (let renewals = 0; renewals < 2; renewals++) {
-        await letPass(LEASE_MS / 2 - SECOND);
+        await pass(LEASE_MS / 2 - SECOND);
         t.strictSame([await stateOf("alive"), await stateOf("dead")], ["Running", "Running"]);
         t.strictSame((await alive.renew([runs.alive])).lost, []);
       }
-      await letPass(3 * SECOND);
+      await pass(3 * SECOND);
       t.strictSame([await stateOf("alive"), await stateOf("dead")], ["Running", "Scheduled"]);
       t.match(await flowRunRow(cloud, runs.dead.flow_run_id), { times_resurrected: 1 });
       t.strictSame(await brokenInvariants(cloud), []);

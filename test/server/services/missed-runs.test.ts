@@ -20,7 +20,7 @@ t.test("skip: what passed while the Cloud was down is not run, and says so; its 
   ]);
   t.equal(runs.length, 14);
   const message =
-    "Skipped: due at 2026-11-23T10:15:00.000Z, and the Cloud was not running from 2026-11-23T10:00:31.000Z to 2026-11-23T11:02:00.000Z. The schedule's `onMissed` says what is made up for.";
+    "Skipped: due at 2026-11-23T10:15:00.000Z, and the Cloud was not running from 2026-11-23T10:00:35.000Z to 2026-11-23T11:02:00.000Z. The schedule's `onMissed` says what is made up for.";
   t.match(await again.rows("SELECT state_message FROM flow_run WHERE scheduled_start_time < '2026-11-23T10:30'"), [
     { state_message: message },
   ]);
