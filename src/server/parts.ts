@@ -3,6 +3,7 @@ import type { KnownKeys } from "./access/known-keys.js";
 import type { AgentEvents, Effect } from "./agents/agent-events.js";
 import type { Presence } from "./agents/presence.js";
 import type { HookDeliveries } from "./hooks/deliveries.js";
+import type { Counts } from "./operations/counts.js";
 import type { ParameterChecks } from "./registration/parameter-checks.js";
 import type { Vault } from "./secrets/vault.js";
 
@@ -17,6 +18,8 @@ export interface ServerClock {
 export interface ServerLogLine {
   level: "info" | "error";
   message: string;
+  /** The id that the caller was told. */
+  id?: string;
   /** What was thrown, for an error that is masked from the caller. */
   error?: unknown;
 }
@@ -36,6 +39,8 @@ export interface ServerParts {
   /** Tells agents, now or when it is due, what a committed transaction did. */
   readonly publish: (effects: readonly Effect[]) => void;
   readonly log: (line: ServerLogLine) => void;
+  /** What has been done so far, for the metrics. */
+  readonly counts: Counts;
 }
 
 /** Who asks. */

@@ -13,9 +13,11 @@ import { HookDeliveries, type HookOptions } from "./hooks/deliveries.js";
 import { makeRequestListener } from "./http/http-api.js";
 import { closeHttp, DEFAULT_PORT, KEEP_ALIVE_MS, listen, refuseRemote } from "./http/listen.js";
 import { OpenConnections } from "./http/open-connections.js";
-import { makeOperations } from "./http/operations.js";
 import { RequestGate } from "./http/request-gate.js";
 import type { TlsFiles } from "./http/tls.js";
+import { Counts } from "./operations/counts.js";
+import { makeOperations } from "./operations/operations.js";
+import { logToStderr } from "./operations/server-log.js";
 import { type ServerClock, type ServerLogLine, type ServerParts, toInstant } from "./parts.js";
 import { ParameterChecks } from "./registration/parameter-checks.js";
 import { type KeySource, keySource } from "./secrets/sealing-keys.js";
@@ -44,6 +46,10 @@ export interface ServerOptions {
   allowOrigins?: readonly string[];
   /** Requests under way at once; further ones are answered with status 503. Default 1,000. */
   maxRequests?: number;
+  /** Answer `/metrics` without a token. Default false. */
+  metricsPublic?: boolean;
+  /** How long a server that is to stop answers on while `/ready` says that it is stopping. Default 0. */
+  drainMs?: number;
   /** `FULL`: a commit survives a power cut too, for one disk flush each. Default `NORMAL`: it survives any crash of the process. */
   synchronous?: "NORMAL" | "FULL";
   /** How often the services are looked at, and expired leases looked for, in milliseconds. Default 1,000. */
@@ -104,7 +110,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 async function startOver(database: Database, host: string, options: ServerOptions): Promise<Server> {
   const clock = options.clock ?? { now: () => Date.now(), elapsed: () => performance.now() };
   const events = new AgentEvents();
-  const log = options.log ?? logToStderr;
+  const log = options.log ?? logToStderr();
   const vault = new Vault(options.secretsKey ?? keySource(options.database));
   const parts: ServerParts = {
     database,
@@ -117,29 +123,44 @@ async function startOver(database: Database, host: string, options: ServerOption
     hooks: new HookDeliveries({ database, clock, log, vault }, options.hooks),
     log,
     publish: (effects) => publish(effects),
+    counts: new Counts(),
   };
+  timeWrites(database, parts.counts);
   const dueTimer = new DueTimer(parts);
+  const services = makeServices(dueTimer, options.services ?? {});
+  const runner = new ServiceRunner(parts, services, options.tickMs ?? DEFAULT_TICK_MS);
+  const authenticator = new Authenticator(parts);
   const publish = makePublisher({ ...parts, dueTimer });
-  const api = makeGraphqlApi(makeSchema(database), parts, new Authenticator(parts), options.maxRequests);
+  const api = makeGraphqlApi(makeSchema(database), parts, authenticator, options.maxRequests);
   const gate = new RequestGate({ host, ...options });
   const connections = new OpenConnections(api, gate, log, { idleMs: KEEP_ALIVE_MS });
-  const answer = makeRequestListener({ api, gate, operations: makeOperations(), parts });
+  const operations = makeOperations({
+    parts,
+    authenticator,
+    metricsPublic: options.metricsPublic ?? false,
+    subscriptions: () => events.listeners,
+    connections: () => connections.size,
+    services: () => runner.statuses,
+  });
+  const answer = makeRequestListener({ api, gate, operations, parts });
   const { port = DEFAULT_PORT, tls } = options;
   const listening = await listen({ host, port, tls }, answer, connections);
   const token = await firstKeyOf(parts, listening.http, connections);
-  const services = makeServices(dueTimer, options.services ?? {});
-  const runner = new ServiceRunner(parts, services, options.tickMs ?? DEFAULT_TICK_MS);
   runner.start();
   dueTimer.start().catch((error) => log({ level: "error", message: "Due runs could not be looked up.", error }));
   let closed: Promise<void> | undefined;
   const hurry = new AbortController();
   const close = async () => {
+    // First those who send requests here are told; what comes meanwhile is answered.
+    operations.drain();
+    await sleepUnless(hurry.signal, options.drainMs ?? 0);
     const grace = setTimeout(() => hurry.abort(), CLOSE_GRACE_MS);
     await Promise.all([runner.stop(), dueTimer.stop()]);
     await parts.hooks.stop();
     events.close();
     await closeHttp(listening.http, connections, hurry.signal);
     clearTimeout(grace);
+    await operations.close();
     // A database that is away must not keep the server open; a few last uses are lost.
     await parts.presence.flush(database).catch((error: unknown) => {
       log({ level: "error", message: "When agents were last seen could not be written.", error });
@@ -181,8 +202,29 @@ async function firstKeyOf(
   }
 }
 
-function logToStderr({ level, message, error }: ServerLogLine): void {
-  if (level !== "error") return;
-  const text = error instanceof Error ? (error.stack ?? error.message) : error === undefined ? "" : String(error);
-  process.stderr.write(`millrace: ${message}\n${text}\n`);
+/** Resolves after `ms`, or as soon as the signal fires. */
+function sleepUnless(signal: AbortSignal, ms: number): Promise<void> {
+  if (ms === 0 || signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done);
+  });
+}
+
+/** Notes how long each transaction takes, its wait for its turn included. */
+function timeWrites(database: Database, counts: Counts): void {
+  const write = database.write.bind(database);
+  database.write = async (work) => {
+    const begunAt = performance.now();
+    try {
+      return await write(work);
+    } finally {
+      counts.writes.note(performance.now() - begunAt);
+    }
+  };
 }

@@ -1,10 +1,11 @@
 import type { Command } from "commander";
 import { normalizeUrl, readLogins, saveLogin } from "../../client/config.js";
-import { isMillraceError } from "../../core/errors.js";
+import { describeError, isMillraceError } from "../../core/errors.js";
 import type { Server } from "../../server/index.js";
-import { type Context, group, type Host, wholeNumber, withShared } from "../command.js";
+import { type Context, collect, group, type Host, usage, wholeNumber, withShared } from "../command.js";
 import { addServiceFlags, type ServiceFlags, servicesOf } from "../service-options.js";
 import { onStopSignals } from "../signals.js";
+import { addBackupCommand } from "./server-backup.js";
 import { DATABASE_OPTION, databasePlace } from "./server-database.js";
 import { exportTo, importFrom } from "./server-move.js";
 
@@ -12,6 +13,13 @@ interface StartOptions extends ServiceFlags {
   port?: number;
   host: string;
   allowRemote?: boolean;
+  tlsCert?: string;
+  tlsKey?: string;
+  allowHost: string[];
+  allowOrigin: string[];
+  logFormat: string;
+  metricsPublic?: boolean;
+  drain: number;
   database?: string;
   login: boolean;
 }
@@ -31,10 +39,28 @@ export function addServerCommands(program: Command, host: Host): void {
       wholeNumber("--port", 0, 65_535),
     )
     .option("--host <address>", "address to listen on", "127.0.0.1")
-    .option("--allow-remote", "listen where other machines can reach it; put a TLS proxy before it")
+    .option("--allow-remote", "listen where other machines can reach it without TLS; put a TLS proxy before it")
+    .option("--tls-cert <file>", "speak HTTPS with this certificate (PEM, with its chain); SIGHUP reads it anew")
+    .option("--tls-key <file>", "the certificate's private key (PEM)")
+    .option(
+      "--allow-host <name>",
+      "a name under which it is asked, for instance a proxy's; may be repeated",
+      collect,
+      [],
+    )
+    .option("--allow-origin <origin>", "a site whose pages may call it; may be repeated", collect, [])
+    .option("--log-format <format>", "text, or json: one object a line", "text")
+    .option("--metrics-public", "answer /metrics without a token")
+    .option(
+      "--drain <seconds>",
+      "how long it answers on while /ready says that it is stopping",
+      wholeNumber("--drain", 0, 3_600),
+      0,
+    )
     .option(...DATABASE_OPTION)
     .option("--no-login", "do not keep the first token in the login file");
   addServiceFlags(startCommand).action(host.action(start));
+  addBackupCommand(server, host);
   withShared(
     server.command("export <file>").description("write a Cloud's whole database into a file"),
     "millrace server export cloud.jsonl --database ./millrace.db",
@@ -57,14 +83,17 @@ async function start(context: Context, options: StartOptions): Promise<void> {
   process.env.NODE_ENV ??= "production";
   // Each command loads only what it needs: the Cloud's half of the package is the larger one.
   const { startServer } = await import("../../server/index.js");
+  const { logToStderr } = await import("../../server/operations/server-log.js");
   const { shownPlace } = await import("../../db/open-database.js");
   const database = databasePlace(context, options.database);
   let stopped = false;
   let wake = () => {};
+  let running: Server | undefined;
   const stopListening = onStopSignals((times) => {
     stopped = true;
     wake();
-    if (times === 1) context.note("The Cloud is stopping: requests under way are finished.");
+    if (times === 1) context.note("The Cloud is stopping: requests under way are finished. Ask again to stop at once.");
+    else void running?.close({ hurry: true }).catch(() => {});
   });
   try {
     const server = await startServer({
@@ -73,7 +102,15 @@ async function start(context: Context, options: StartOptions): Promise<void> {
       host: options.host,
       allowRemote: options.allowRemote ?? false,
       services: servicesOf(options),
+      ...tlsOf(options),
+      allowHosts: options.allowHost,
+      allowOrigins: options.allowOrigin,
+      metricsPublic: options.metricsPublic ?? false,
+      drainMs: options.drain * 1_000,
+      log: logToStderr(logFormatOf(options.logFormat)),
     });
+    running = server;
+    const stopReloading = reloadOnHangup(context, server, options);
     try {
       greet(context, server, shownPlace(database), options.login);
       await new Promise<void>((resolve) => {
@@ -82,10 +119,37 @@ async function start(context: Context, options: StartOptions): Promise<void> {
       });
     } finally {
       await server.close();
+      stopReloading();
     }
   } finally {
     stopListening();
   }
+}
+
+function tlsOf({ tlsCert, tlsKey }: StartOptions): { tls?: { certFile: string; keyFile: string } } {
+  if (tlsCert === undefined && tlsKey === undefined) return {};
+  if (tlsCert !== undefined && tlsKey !== undefined) return { tls: { certFile: tlsCert, keyFile: tlsKey } };
+  throw usage("--tls-cert and --tls-key belong together.", "Give both, or neither.");
+}
+
+function logFormatOf(text: string): "text" | "json" {
+  if (text === "text" || text === "json") return text;
+  throw usage(`--log-format is text or json, and was "${text}".`);
+}
+
+/** Without TLS the signal ends the process, as it does by default. */
+function reloadOnHangup(context: Context, server: Server, { tlsCert }: StartOptions): () => void {
+  if (tlsCert === undefined) return () => {};
+  const reload = () => {
+    try {
+      server.reloadTls();
+      context.note("The certificate was read anew.");
+    } catch (error) {
+      context.note(`The certificate stays as it was: ${describeError(error)}`);
+    }
+  };
+  process.on("SIGHUP", reload);
+  return () => process.off("SIGHUP", reload);
 }
 
 /** The token is shown when it is made, and never again. */

@@ -62,6 +62,11 @@ export class AgentEvents {
     return channel.iterate();
   }
 
+  /** Is the server stopping? */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   /** The keys with which events are listened to. */
   get keyIds(): string[] {
     return [...new Set([...this.#channels].map((channel) => channel.listener.keyId))];

@@ -21,6 +21,8 @@ export type CheckedDocument =
 export interface CheckedOperation {
   readonly name: string | null;
   readonly kind: OperationTypeNode;
+  /** Its first root field, under which it is counted; of those there are as many as the schema has. */
+  readonly firstRoot: string;
   readonly readVariables: VariablesReader;
 }
 
@@ -74,10 +76,16 @@ export class DocumentCache {
       .map((operation) => ({
         name: operation.name?.value ?? null,
         kind: operation.operation,
+        firstRoot: firstRootOf(operation),
         readVariables: this.#readers.of(operation),
       }));
     return { document: withReadVariables(document), operations };
   }
+}
+
+function firstRootOf({ selectionSet }: OperationDefinitionNode): string {
+  const [first] = selectionSet.selections;
+  return first?.kind === Kind.FIELD ? first.name.value : "fragment";
 }
 
 /** JSON is the scalar that takes every value as it is: variables that were read are not read again. */

@@ -4,6 +4,7 @@ import { createHandler as createSseHandler } from "graphql-sse";
 import { isMillraceError } from "../../core/errors.js";
 import type { Authenticator } from "../access/auth.js";
 import { FailedLogins } from "../access/failed-logins.js";
+import type { Outcome } from "../operations/counts.js";
 import type { Caller, RequestContext, ServerParts } from "../parts.js";
 import { type CheckedOperation, DocumentCache } from "./document-cache.js";
 import { busyError, isDatabaseFailure, requestError, toWireError, type WireError } from "./graphql-error.js";
@@ -93,7 +94,7 @@ export function makeGraphqlApi(
     const contextValue = { ...contextOf(request, parts, caller), variables: params.variables };
     const { operationName } = params;
     const args = { schema, document: checked.document, operationName, variableValues: read.values, contextValue };
-    return { kind: operation.kind, args };
+    return { kind: operation.kind, firstRoot: operation.firstRoot, args };
   }
 
   const sse = createSseHandler<Incoming, undefined, ContextValue>({
@@ -117,23 +118,32 @@ export function makeGraphqlApi(
       return toAnswer({ status: 503, errors, retryAfterS: RETRY_AFTER_S });
     }
     underWay += 1;
+    const begunAt = performance.now();
     try {
-      return await executeWhole(incoming);
+      const { operation, outcome, ...answer } = await executeWhole(incoming);
+      parts.counts.request(operation, outcome, performance.now() - begunAt);
+      return answer;
     } finally {
       underWay -= 1;
     }
   }
 
-  async function executeWhole(incoming: Incoming): Promise<CallAnswer> {
+  async function executeWhole(incoming: Incoming): Promise<CountedAnswer> {
     const prepared = await prepare(incoming);
     const refusal = "status" in prepared ? prepared : refuseKind(prepared.kind, incoming.request.method);
-    if (refusal) return toAnswer(refusal);
+    if (refusal)
+      return { ...toAnswer(refusal), operation: "none", outcome: refusal.status >= 500 ? "unavailable" : "refused" };
+    const { firstRoot: operation } = prepared as Prepared;
     const result = execute((prepared as Prepared).args);
     const whole = result instanceof Promise ? await result : (result as ExecutionResult);
     const failure = whole.errors?.find(isDatabaseFailure);
     // Prefect's client takes any other answer for the last word: it ends its run, or asks again without a pause.
-    if (failure) return toAnswer({ status: 503, errors: [wireError(failure)], retryAfterS: RETRY_AFTER_S });
-    return { status: 200, text: JSON.stringify(withWireErrors(whole, wireError)) };
+    if (failure) {
+      const answer = toAnswer({ status: 503, errors: [wireError(failure)], retryAfterS: RETRY_AFTER_S });
+      return { ...answer, operation, outcome: "unavailable" };
+    }
+    const outcome = whole.errors ? "errors" : "ok";
+    return { status: 200, text: JSON.stringify(withWireErrors(whole, wireError)), operation, outcome };
   }
 
   return {
@@ -172,7 +182,7 @@ export function makeGraphqlApi(
         response.end(events ?? undefined);
         return;
       }
-      await pipe(events, response);
+      await pipe(events, response, () => parts.events.closed);
     },
   };
 }
@@ -182,7 +192,14 @@ type ContextValue = Pick<RequestContext, keyof RequestContext>;
 
 interface Prepared {
   kind: OperationTypeNode;
+  firstRoot: string;
   args: ExecutionArgs & { contextValue: ContextValue };
+}
+
+/** An answer, and how it is counted. */
+interface CountedAnswer extends CallAnswer {
+  operation: string;
+  outcome: Outcome;
 }
 
 interface Refusal {
@@ -269,8 +286,15 @@ function readQueryString(url: string): GraphqlParams | WireError {
   );
 }
 
+/** The last words of a server that stops: another may have taken its place when the client comes again. */
+const COME_AGAIN = ": the server is stopping; subscribe again\nretry: 1000\n\n";
+
 /** Writes events as they come, until they end or the client is gone. */
-async function pipe(events: AsyncGenerator<string, void, undefined>, response: ServerResponse): Promise<void> {
+async function pipe(
+  events: AsyncGenerator<string, void, undefined>,
+  response: ServerResponse,
+  isStopping: () => boolean,
+): Promise<void> {
   const gone = () => void events.return(undefined);
   response.once("close", gone);
   response.flushHeaders();
@@ -284,5 +308,5 @@ async function pipe(events: AsyncGenerator<string, void, undefined>, response: S
     }
   }
   response.off("close", gone);
-  response.end();
+  response.end(isStopping() ? COME_AGAIN : undefined);
 }

@@ -51,14 +51,14 @@ const DATABASE_TEXT = { code: "DATABASE_FAILED", said: "The Cloud's database can
 
 function masked(error: unknown, log: Log, place: object, { code, said }: { code: string; said: string }): WireError {
   const id = randomUUID();
-  log({ level: "error", message: `${code === "INTERNAL" ? "Internal error" : said} ${id}`, error });
+  log({ level: "error", message: `${code === "INTERNAL" ? "Internal error" : said} ${id}`, id, error });
   return { message: `${said}; look for ${id} in its log.`, ...place, extensions: { code, id } };
 }
 
 /** The answer to a request that cannot be answered now: HTTP status 503, which clients wait after. */
 export function busyError(why: string, log: Log): WireError {
   const id = randomUUID();
-  log({ level: "error", message: `A request was turned away ${id}: ${why}` });
+  log({ level: "error", message: `A request was turned away ${id}: ${why}`, id });
   return { message: `The Cloud cannot answer now: ${why}.`, extensions: { code: "CLOUD_BUSY", id } };
 }
 

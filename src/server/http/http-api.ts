@@ -2,9 +2,9 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { isMillraceError } from "../../core/errors.js";
 import type { GraphqlApi } from "../api/graphql-api.js";
 import { isDatabaseFailure, toWireError, type WireError } from "../api/graphql-error.js";
+import type { Operations } from "../operations/operations.js";
 import type { ServerParts } from "../parts.js";
 import { refuseContent } from "./content-type.js";
-import type { Operations } from "./operations.js";
 import { readBody } from "./request-body.js";
 import type { RequestGate } from "./request-gate.js";
 

@@ -36,6 +36,7 @@ export async function claimRuns(input: ClaimRunsInput, context: RequestContext):
     answer.ended = more.ended;
     answer.missed = more.missed;
   }
+  context.parts.counts.claims += answer.runs.length;
   return { runs: answer.runs, next_due_at: answer.nextDueAt };
 }
 

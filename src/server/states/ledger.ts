@@ -55,7 +55,7 @@ export async function withLedger<T>(
   who: { tenantId: string; agentId?: string | null },
   work: (ledger: Ledger) => Promise<T>,
 ): Promise<T> {
-  const { answer, effects } = await parts.database.write(async (transaction) => {
+  const { answer, ledger } = await parts.database.write(async (transaction) => {
     const ledger: Ledger = {
       transaction,
       tenantId: who.tenantId,
@@ -78,9 +78,11 @@ export async function withLedger<T>(
     await settleLimits(ledger);
     await commitLedger(ledger);
     if (ledger.flowRunStates.length > 0) await noteStates(parts.hooks.index, ledger);
-    return { answer, effects: ledger.effects };
+    return { answer, ledger };
   });
-  parts.publish(effects);
+  parts.counts.flowRunStates += ledger.flowRunStates.length;
+  parts.counts.taskRunStates += ledger.taskRunStates.length;
+  parts.publish(ledger.effects);
   return answer;
 }
 
