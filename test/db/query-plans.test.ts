@@ -13,6 +13,9 @@ import {
 } from "../../src/db/queries/claim.js";
 import { deleteAutoRuns } from "../../src/db/queries/flow-groups.js";
 import { findFlowRunByKey, loadFlowRuns, waitingRunsOfFlow } from "../../src/db/queries/flow-runs.js";
+import { deleteAgentsUnseenSince, runsEndedBefore } from "../../src/db/queries/retention.js";
+import { scheduledFlows, untouchedAutoRuns } from "../../src/db/queries/schedules.js";
+import { bringHeartbeatsBack, lateRuns, lockLeasesFromFuture, silentRuns } from "../../src/db/queries/services.js";
 import { claimedTaskRuns, loadMappedTaskRuns, loadTaskRuns, openTaskRunsOf } from "../../src/db/queries/task-runs.js";
 
 const database = openSqlite(join(t.testdir(), "millrace.db"));
@@ -82,6 +85,22 @@ const hot: [name: string, ask: (reads: Reads) => Promise<unknown>, uses: RegExp]
   ["task runs", (reads) => loadTaskRuns(reads, "t", ["a", "b"]), /SEARCH task_run USING INDEX .* \(id=\?\)/],
   ["open task runs of a run", (reads) => openTaskRunsOf(reads, "r"), /\(flow_run_id=\?\)/],
   ["task runs of claimed runs", (reads) => claimedTaskRuns(reads, ["r"]), /SEARCH r USING .* \(flow_run_id=\?\)/],
+  ["flows with a schedule", (reads) => scheduledFlows(reads, "a", 5), /SEARCH f USING .*flow_scheduled \(id>\?\)/],
+  [
+    "runs made ahead of a span",
+    (reads) => untouchedAutoRuns(reads, "f", { after: "2026", until: "2027" }),
+    /\(flow_id=\? AND idempotency_key>\? AND idempotency_key<\?\)|flow_run_scheduled \(flow_id=\?\)/,
+  ],
+  ["silent runs", (reads) => silentRuns(reads, "2026", { heartbeat: "", id: "" }, 5), /flow_run_unheld/],
+  ["heartbeats from the future", (reads) => bringHeartbeatsBack(planned(reads), "2026", "2025"), /flow_run_unheld/],
+  ["leases from the future", (reads) => lockLeasesFromFuture(planned(reads), "2026"), /flow_run_leased/],
+  ["late runs", (reads) => lateRuns(planned(reads), "2026", 5), /flow_run_not_late \(state_start_time<\?\)/],
+  ["runs that ended long ago", (reads) => runsEndedBefore(reads, "2026", 5), /flow_run_newest \(created<\?\)/],
+  [
+    "agents that hold nothing",
+    (reads) => deleteAgentsUnseenSince(planned(reads), "2026", 5),
+    /SCAN r USING (COVERING )?INDEX flow_run_/,
+  ],
   [
     "children of a mapped task",
     (reads) => loadMappedTaskRuns(reads, "r", "t", [1]),

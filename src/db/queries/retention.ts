@@ -53,7 +53,7 @@ export async function sizesOfRuns(
 export function deleteAgentsUnseenSince(transaction: Transaction, before: string, limit: number): Promise<number> {
   return transaction.run(
     `DELETE FROM agent WHERE id IN (SELECT a.id FROM agent a WHERE a.last_queried < ?1
-       AND NOT EXISTS (SELECT 1 FROM flow_run r WHERE r.lease_agent_id IS NOT NULL AND r.lease_agent_id = a.id)
+       AND a.id NOT IN (SELECT r.lease_agent_id FROM flow_run r WHERE r.lease_agent_id IS NOT NULL)
      ORDER BY a.last_queried LIMIT ?2 + 0)`,
     before,
     limit,

@@ -20,7 +20,8 @@ export async function writeServiceMark(transaction: Transaction, name: string, a
 export function lockLeasesFromFuture(transaction: Transaction, after: string): Promise<LeaseRow[]> {
   return transaction.all(
     `SELECT id, tenant_id, lease_expires_at, heartbeat FROM flow_run
-     WHERE lease_agent_id IS NOT NULL AND lease_expires_at > ?1 AND heartbeat > ?1 ORDER BY id FOR UPDATE`,
+     WHERE id IN (SELECT id FROM flow_run WHERE lease_agent_id IS NOT NULL AND lease_expires_at > ?1)
+       AND lease_agent_id IS NOT NULL AND heartbeat > ?1 ORDER BY id FOR UPDATE`,
     after,
   );
 }
