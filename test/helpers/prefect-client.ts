@@ -130,17 +130,20 @@ export class PrefectClient {
   }
 
   /** What an agent does with an id from the queue: the run's due parts become Submitted. */
-  async submit(flowRunId: string): Promise<void> {
+  /** @returns false when another agent was faster: this one then does nothing with it */
+  async submit(flowRunId: string): Promise<boolean> {
     const [run] = await this.query<(RunInfo & { state: string })[]>(
       "flow_run",
       `flow_run(where: { id: { _in: ["${flowRunId}"] } }) { ${shuffled(["id", "version", "state", "serialized_state"]).join(" ")}
         task_runs(where: { state_start_time: { _is_null: false } }) { id version task_id serialized_state } }`,
     );
     const submitted = (state: PrefectState) => prefectState("Submitted", "Submitted for execution", { state });
+    if (run!.state !== "Scheduled" && run!.state !== "Running") return false;
     if (run!.state === "Scheduled") await this.setFlowRun(run!.id, run!.version, submitted(run!.serialized_state));
     for (const each of run!.task_runs) await this.setTaskRun(each.id, each.version, submitted(each.serialized_state));
     const line = { flow_run_id: flowRunId, name: "agent", message: "Submitted for execution: PID: 1", level: "INFO" };
     await this.mutate("write_run_logs", { logs: [line] }, "{ success }");
+    return true;
   }
 }
 

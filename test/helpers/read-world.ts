@@ -1,13 +1,15 @@
 import { join } from "node:path";
 import { buildSchema, type ExecutionResult, type GraphQLSchema, graphql } from "graphql";
 import type { KyselyPlugin } from "kysely";
+import t from "tap";
 import type { Database } from "../../src/db/database.js";
-import { openSqlite } from "../../src/db/open-database.js";
+import { openDatabase } from "../../src/db/open-database.js";
 import type { ReadableTable } from "../../src/db/read/describe-tables.js";
 import type { Tables } from "../../src/db/tables.js";
 import { schemaText } from "../../src/server/api/schema.js";
 import type { ReadLimits } from "../../src/server/read/read-limits.js";
 import { addReadApi } from "../../src/server/read/read-schema.js";
+import { databaseAt } from "./test-database.js";
 
 type Row = Record<string, unknown>;
 export type Rows = { [T in keyof Tables]?: Row[] };
@@ -227,7 +229,7 @@ export interface ReadWorld {
 }
 
 /**
- * A real SQLite file with these rows, or two tenants of the small Cloud, and over it the read
+ * A real database with these rows, or two tenants of the small Cloud, and over it the read
  * API, which needs nothing of the rest of the server.
  */
 export async function openReadWorld(
@@ -235,7 +237,7 @@ export async function openReadWorld(
   limits: Partial<ReadLimits> = {},
   worlds: readonly Rows[] = [tenantRows(1), tenantRows(2)],
 ): Promise<ReadWorld> {
-  const database = openSqlite(join(folder, "millrace.db"));
+  const database = await openDatabase(await databaseAt(t, join(folder, "millrace.db")));
   await database.write(async ({ query }) => {
     for (const rows of worlds) {
       for (const [table, list] of Object.entries(rows)) {

@@ -43,7 +43,7 @@ const sqliteReads: ReadDialect = {
 
 /** Text that Postgres takes for JSON: it refuses what no text can hold, NUL and halves of a surrogate pair, even as escapes. */
 const jsonOf = (column: Sql): Sql =>
-  sql`(case when ${column} like '%\\u%' then regexp_replace(${column}, '\\u(0000|d[89a-f][0-9a-f]{2})', '\\ufffd', 'g') else ${column} end)::jsonb`;
+  sql`(case when ${column} like '%\\\\u%' then regexp_replace(${column}, '\\\\u(0000|d[89a-f][0-9a-f]{2})', '\\\\ufffd', 'g') else ${column} end)::jsonb`;
 
 const postgresReads: ReadDialect = {
   inList: (column, values) => sql`${column} = any(${[...values]})`,
