@@ -12,7 +12,12 @@ import {
   waitingLabelSets,
 } from "../../src/db/queries/claim.js";
 import { deleteAutoRuns } from "../../src/db/queries/flow-groups.js";
-import { findFlowRunByKey, loadFlowRuns, waitingRunsOfFlow } from "../../src/db/queries/flow-runs.js";
+import {
+  findFlowRunByKey,
+  flowRunsAskedForBy,
+  loadFlowRuns,
+  waitingRunsOfFlow,
+} from "../../src/db/queries/flow-runs.js";
 import { deleteAgentsUnseenSince, runsEndedBefore } from "../../src/db/queries/retention.js";
 import { scheduledFlows, untouchedAutoRuns } from "../../src/db/queries/schedules.js";
 import { bringHeartbeatsBack, lateRuns, lockLeasesFromFuture, silentRuns } from "../../src/db/queries/services.js";
@@ -90,6 +95,11 @@ const hot: [name: string, ask: (reads: Reads) => Promise<unknown>, uses: RegExp]
     "runs made ahead of a span",
     (reads) => untouchedAutoRuns(reads, "f", { after: "2026", until: "2027" }),
     /\(flow_id=\? AND idempotency_key>\? AND idempotency_key<\?\)|flow_run_scheduled \(flow_id=\?\)/,
+  ],
+  [
+    "what a run's tasks asked for",
+    (reads) => flowRunsAskedForBy(reads, "t", "r"),
+    /SEARCH t USING .*\(flow_run_id=\?\)[^]*SEARCH c USING INDEX flow_run_by_parent/,
   ],
   ["silent runs", (reads) => silentRuns(reads, "2026", { heartbeat: "", id: "" }, 5), /flow_run_unheld/],
   ["heartbeats from the future", (reads) => bringHeartbeatsBack(planned(reads), "2026", "2025"), /flow_run_unheld/],

@@ -116,8 +116,10 @@ const TERMINAL = stateTypes.filter((type) => isTerminal({ type })).map((type) =>
  */
 export async function flowRunsAskedForBy(reads: Reads, tenantId: string, flowRunId: string): Promise<string[]> {
   const rows = await reads.all<{ id: string }>(
-    `SELECT c.id FROM task_run t JOIN flow_run c ON substr(c.idempotency_key, 1, 36) = t.id AND c.idempotency_key IS NOT NULL
-     WHERE t.flow_run_id = ?1 AND c.tenant_id = ?2 AND c.state NOT IN (${TERMINAL.join(", ")}) ORDER BY c.id`,
+    // CROSS JOIN: SQLite would begin with the flow runs, all of them.
+    `SELECT c.id FROM task_run t CROSS JOIN flow_run c
+     WHERE substr(c.idempotency_key, 1, 36) = t.id AND c.idempotency_key IS NOT NULL
+       AND t.flow_run_id = ?1 AND c.tenant_id = ?2 AND c.state NOT IN (${TERMINAL.join(", ")}) ORDER BY c.id`,
     flowRunId,
     tenantId,
   );
