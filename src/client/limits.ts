@@ -71,6 +71,20 @@ export async function whyNoRuns(cloud: Cloud, flow: string, project: string | un
   return why_no_runs;
 }
 
+/** The newest version of a flow, whoever deployed it. */
+export async function newestFlowId(
+  cloud: Cloud,
+  project: string | undefined,
+  name: string,
+): Promise<string | undefined> {
+  const { flow } = await cloud.query<{ flow: { id: string }[] }>(
+    `query($name: String!, $project: String) {
+      flow(where: {name: {_eq: $name}, archived: {_eq: false}, project: {name: {_eq: $project}}}, order_by: {created: desc}, limit: 1) { id } }`,
+    { name, project: project ?? null },
+  );
+  return flow[0]?.id;
+}
+
 /** Turns the schedule of a flow's newest version on or off. @returns false when it has none */
 export async function setScheduleActive(cloud: Cloud, flowId: string, active: boolean): Promise<boolean> {
   const mutation = active ? "set_schedule_active" : "set_schedule_inactive";

@@ -6,6 +6,7 @@ import type { HookDeliveries } from "./hooks/deliveries.js";
 import type { Counts } from "./operations/counts.js";
 import type { ParameterChecks } from "./registration/parameter-checks.js";
 import type { Vault } from "./secrets/vault.js";
+import type { Ledger } from "./states/ledger.js";
 
 /** The server's only source of time, so that a test can choose it. Milliseconds since 1970. */
 export interface ServerClock {
@@ -38,6 +39,8 @@ export interface ServerParts {
   readonly hooks: HookDeliveries;
   /** Tells agents, now or when it is due, what a committed transaction did. */
   readonly publish: (effects: readonly Effect[]) => void;
+  /** Makes slots of concurrency limits follow a ledger's moves, before it commits. */
+  readonly settleLimits: (ledger: Ledger) => Promise<void>;
   readonly log: (line: ServerLogLine) => void;
   /** What has been done so far, for the metrics. */
   readonly counts: Counts;

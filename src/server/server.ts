@@ -15,6 +15,7 @@ import { closeHttp, DEFAULT_PORT, KEEP_ALIVE_MS, listen, refuseRemote } from "./
 import { OpenConnections } from "./http/open-connections.js";
 import { RequestGate } from "./http/request-gate.js";
 import type { TlsFiles } from "./http/tls.js";
+import { settleLimits } from "./limits/settle-limits.js";
 import { Counts } from "./operations/counts.js";
 import { makeOperations } from "./operations/operations.js";
 import { logToStderr } from "./operations/server-log.js";
@@ -122,6 +123,7 @@ async function startOver(database: Database, host: string, options: ServerOption
     vault,
     hooks: new HookDeliveries({ database, clock, log, vault }, options.hooks),
     log,
+    settleLimits,
     publish: (effects) => publish(effects),
     counts: new Counts(),
   };

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { setScheduleActive } from "../../client/limits.js";
+import { newestFlowId, setScheduleActive } from "../../client/limits.js";
 import { MillraceError } from "../../core/errors.js";
 import { type Context, group, type Host, withCloud, withShared } from "../command.js";
 import { printable } from "../text.js";
@@ -25,8 +25,8 @@ export function addScheduleCommands(program: Command, host: Host): void {
 
 async function turn(context: Context, { name, project }: Options, active: boolean): Promise<void> {
   await withCloud(context, async (cloud) => {
-    const flow = await cloud.latestFlow(project, name);
-    if (!flow) {
+    const flowId = await newestFlowId(cloud, project, name);
+    if (flowId === undefined) {
       throw new MillraceError(
         "FLOW_NOT_DEPLOYED",
         `There is no flow "${name}"${project === undefined ? "" : ` in project "${project}"`}.`,
@@ -35,12 +35,12 @@ async function turn(context: Context, { name, project }: Options, active: boolea
         },
       );
     }
-    if (!(await setScheduleActive(cloud, flow.flowId, active))) {
+    if (!(await setScheduleActive(cloud, flowId, active))) {
       throw new MillraceError("INPUT_INVALID", `Flow "${name}" has no schedule.`, {
         hint: "Give it one, and deploy it.",
       });
     }
     context.say(`The schedule of flow ${printable(name)} is ${active ? "on" : "off"}.`);
-    context.answer({ flowId: flow.flowId, name, active });
+    context.answer({ flowId, name, active });
   });
 }

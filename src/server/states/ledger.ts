@@ -23,7 +23,6 @@ import {
 import type { Effect } from "../agents/agent-events.js";
 import { noteStates } from "../hooks/note-states.js";
 import { type LimitMoves, noMoves } from "../limits/moves.js";
-import { settleLimits } from "../limits/settle-limits.js";
 import { type ServerParts, toInstant } from "../parts.js";
 
 /** The rows that one transaction works on, as they will be when it commits. Each is read once and written once. */
@@ -75,7 +74,7 @@ export async function withLedger<T>(
       queued: new Map(),
     };
     const answer = await work(ledger);
-    await settleLimits(ledger);
+    await parts.settleLimits(ledger);
     await commitLedger(ledger);
     if (ledger.flowRunStates.length > 0) await noteStates(parts.hooks.index, ledger);
     return { answer, ledger };

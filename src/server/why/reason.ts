@@ -1,32 +1,34 @@
 import type { WhyReason } from "../../client/wire.js";
 
-/** Why a run does not go on; `docs/why.md` has a line for each. */
-export type WhyCode =
-  | "ENDED"
-  | "NOT_DUE"
-  | "NO_AGENT"
-  | "LABELS_DIFFER"
-  | "OTHER_FLOW_ONLY"
-  | "OTHER_ENGINE"
-  | "FLOW_LABEL_LIMIT"
-  | "AGENTS_BUSY"
-  | "ABOUT_TO_START"
-  | "PAUSED_RUN"
-  | "STARTING"
-  | "CANCELLING"
-  | "HELD"
-  | "NOT_HELD"
-  | "TASK_TAG_LIMIT"
-  | "TASK_PAUSED"
-  | "TASK_RETRYING"
-  | "TASKS_RUNNING"
-  | "UPSTREAM_NOT_FINISHED"
-  | "FLOW_ARCHIVED"
-  | "NO_SCHEDULE"
-  | "SCHEDULE_INACTIVE"
-  | "SCHEDULE_FAILED"
-  | "PARAMETERS_MISSING"
-  | "NEXT_RUN";
+/** Why a run does not go on, for programs; docs/why.md has each. */
+export const whyCodes = [
+  "ENDED",
+  "NOT_DUE",
+  "NO_AGENT",
+  "LABELS_DIFFER",
+  "OTHER_FLOW_ONLY",
+  "OTHER_ENGINE",
+  "FLOW_LABEL_LIMIT",
+  "AGENTS_BUSY",
+  "ABOUT_TO_START",
+  "PAUSED_RUN",
+  "STARTING",
+  "CANCELLING",
+  "HELD",
+  "NOT_HELD",
+  "TASK_TAG_LIMIT",
+  "TASK_PAUSED",
+  "TASK_RETRYING",
+  "TASKS_RUNNING",
+  "UPSTREAM_NOT_FINISHED",
+  "FLOW_ARCHIVED",
+  "NO_SCHEDULE",
+  "SCHEDULE_INACTIVE",
+  "SCHEDULE_FAILED",
+  "PARAMETERS_MISSING",
+  "NEXT_RUN",
+] as const;
+export type WhyCode = (typeof whyCodes)[number];
 
 export function reason(
   code: WhyCode,

@@ -1,7 +1,7 @@
 import type { WhyReason } from "../../client/wire.js";
 import { isTerminal, stateTypes } from "../../core/state.js";
 import { findAgent } from "../../db/queries/agents.js";
-import { limitsOf } from "../../db/queries/limits.js";
+import { grantedTaskRuns, limitsOf } from "../../db/queries/limits.js";
 import {
   countTaskRunsInStates,
   taskRunsInStates,
@@ -29,9 +29,15 @@ export async function runningReasons(parts: ServerParts, tenantId: string, run: 
 }
 
 async function queuedReasons({ database }: ServerParts, tenantId: string, run: WhyFlowRunRow): Promise<WhyReason[]> {
-  const count = (await countTaskRunsInStates(database, run.id, ["Queued"])).get("Queued") ?? 0;
-  if (count === 0) return [];
-  const queued = await taskRunsInStates(database, run.id, ["Queued"], MAX_SHOWN);
+  const all = (await countTaskRunsInStates(database, run.id, ["Queued"])).get("Queued") ?? 0;
+  if (all === 0) return [];
+  // Who has its slots is Queued until its agent begins it, in a moment.
+  const granted = new Set(await grantedTaskRuns(database, [run.id]));
+  const count = all - granted.size;
+  if (count <= 0) return [reason("STARTING", `Task runs that waited have their slots, and begin in a moment.`)];
+  const queued = (await taskRunsInStates(database, run.id, ["Queued"], MAX_SHOWN + granted.size)).filter(
+    ({ id }) => !granted.has(id),
+  );
   const limited = new Set(
     (await limitsOf(database, tenantId)).filter(({ kind }) => kind === "task_tag").map(({ name }) => name),
   );
