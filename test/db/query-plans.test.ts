@@ -99,7 +99,7 @@ const hot: [name: string, ask: (reads: Reads) => Promise<unknown>, uses: RegExp]
   [
     "what a run's tasks asked for",
     (reads) => flowRunsAskedForBy(reads, "t", "r"),
-    /SEARCH t USING .*\(flow_run_id=\?\)[^]*SEARCH c USING INDEX flow_run_by_parent/,
+    /SEARCH t USING .*\(flow_run_id=\?\).*\nSEARCH c USING INDEX flow_run_by_parent/,
   ],
   ["silent runs", (reads) => silentRuns(reads, "2026", { heartbeat: "", id: "" }, 5), /flow_run_unheld/],
   ["heartbeats from the future", (reads) => bringHeartbeatsBack(planned(reads), "2026", "2025"), /flow_run_unheld/],

@@ -116,9 +116,9 @@ const TERMINAL = stateTypes.filter((type) => isTerminal({ type })).map((type) =>
  */
 export async function flowRunsAskedForBy(reads: Reads, tenantId: string, flowRunId: string): Promise<string[]> {
   const rows = await reads.all<{ id: string }>(
-    // CROSS JOIN: SQLite would begin with the flow runs, all of them.
+    // CROSS JOIN: SQLite would begin with all flow runs. With || the id is a mere text, as the index has it; the column is not.
     `SELECT c.id FROM task_run t CROSS JOIN flow_run c
-     WHERE substr(c.idempotency_key, 1, 36) = t.id AND c.idempotency_key IS NOT NULL
+     WHERE substr(c.idempotency_key, 1, 36) = t.id || '' AND c.idempotency_key IS NOT NULL
        AND t.flow_run_id = ?1 AND c.tenant_id = ?2 AND c.state NOT IN (${TERMINAL.join(", ")}) ORDER BY c.id`,
     flowRunId,
     tenantId,
