@@ -15,6 +15,7 @@ import { moveFlowRun, moveTaskRun, orThrow } from "../states/apply-state.js";
 import { type Ledger, readFlowRuns, readTaskRuns, withLedger } from "../states/ledger.js";
 import { takeBack } from "../states/queue.js";
 import type { Round } from "./service-runner.js";
+import { turns } from "./turns.js";
 
 /*
  * Runs that no agent holds by a lease: those that Prefect's Python client runs. Its processes send a heartbeat every 30 s,
@@ -55,9 +56,13 @@ async function eachSilentRun(
   if (nowMs - awakeSinceMs < silentAfterMs) return;
   const before = toInstant(nowMs - silentAfterMs);
   let after = { heartbeat: "", id: "" };
+  const turn = turns();
   for (;;) {
     const page: SilentRunRow[] = await silentRuns(parts.database, before, after, PAGE);
-    for (const row of page) if (concerns(row.settings, asks)) await dealWith(parts, row, { before, asks }, deal);
+    for (const row of page) {
+      await turn.over();
+      if (concerns(row.settings, asks)) await dealWith(parts, row, { before, asks }, deal);
+    }
     const last = page.at(-1);
     if (!last || page.length < PAGE) return;
     after = { heartbeat: last.heartbeat, id: last.id };

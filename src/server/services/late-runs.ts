@@ -3,6 +3,7 @@ import { lateRuns, noteLate } from "../../db/queries/services.js";
 import { logLine } from "../log-line.js";
 import { type ServerParts, toInstant } from "../parts.js";
 import type { Round } from "./service-runner.js";
+import { turns } from "./turns.js";
 
 /** Longer than any agent waits between two polls; Prefect 2 calls a run late after as long. */
 export const DEFAULT_LATE_AFTER_MS = 15_000;
@@ -15,7 +16,9 @@ const PAGE = 500;
  */
 export async function noteLateRuns({ database }: ServerParts, { nowMs }: Round, lateAfterMs: number): Promise<void> {
   const now = toInstant(nowMs);
+  const turn = turns();
   for (let noted = PAGE; noted === PAGE; ) {
+    await turn.over();
     noted = await database.write(async (transaction) => {
       const rows = await lateRuns(transaction, toInstant(nowMs - lateAfterMs), PAGE);
       await noteLate(

@@ -10,6 +10,7 @@ import {
 } from "../../db/queries/retention.js";
 import { type ServerParts, toInstant } from "../parts.js";
 import type { Round } from "./service-runner.js";
+import { turns } from "./turns.js";
 
 /** How long what is over is kept; null: for ever. */
 export interface RetentionOptions {
@@ -54,7 +55,9 @@ async function deleteRuns({ database }: ServerParts, before: string): Promise<vo
     if (ids.length === 0) return;
     let together: string[] = [];
     let rows = 0;
+    const turn = turns();
     const flush = async () => {
+      await turn.over();
       if (together.length > 0) await database.write((transaction) => deleteFlowRuns(transaction, together));
       [together, rows] = [[], 0];
     };
@@ -71,7 +74,8 @@ async function deleteRuns({ database }: ServerParts, before: string): Promise<vo
 }
 
 async function empty(database: ServerParts["database"], flowRunId: string): Promise<void> {
+  const turn = turns();
   for (const deletePiece of [deleteLogsOf, deleteTaskRunsOf]) {
-    while ((await database.write((transaction) => deletePiece(transaction, flowRunId, BATCH))) > 0);
+    while ((await database.write((transaction) => deletePiece(transaction, flowRunId, BATCH))) > 0) await turn.over();
   }
 }

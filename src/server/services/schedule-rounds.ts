@@ -2,6 +2,7 @@ import { type ScheduledFlowRow, scheduledFlows } from "../../db/queries/schedule
 import type { ServerParts } from "../parts.js";
 import { lookAtFlow } from "./scheduler.js";
 import type { Round } from "./service-runner.js";
+import { turns } from "./turns.js";
 
 /** Flows are read so many at a time, as Prefect's scheduler does. */
 const PAGE = 500;
@@ -38,10 +39,12 @@ export class ScheduleRounds {
     if (mayBeBehind || wasAway) this.#seen.clear();
     const owed = new Map<string, number>();
     const seen = new Map<string, Seen>();
+    const turn = turns();
     const failures: { flowId: string; error: unknown }[] = [];
     for (let afterId = ""; ; ) {
       const page: ScheduledFlowRow[] = await scheduledFlows(parts.database, afterId, PAGE);
       for (const flow of page) {
+        await turn.over();
         try {
           seen.set(flow.id, await this.#look(parts, flow, { afterMs, nowMs, wasAway }));
         } catch (error) {

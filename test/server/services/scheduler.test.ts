@@ -166,3 +166,20 @@ t.test("two servers over one file, in step and out of step, make each run once",
     [],
   );
 });
+
+t.test("a round over many flows lets others have their turns in between", async (t) => {
+  const { cloud, clock } = await bed(t);
+  for (let count = 0; count < 60; count++) await deployScheduled(cloud, everyMinutes(30), { name: `flow ${count}` });
+  await cloud.server.tick();
+  clock.forward(HOUR);
+  let [turns, isOver] = [0, false];
+  const count = () => {
+    turns += 1;
+    if (!isOver) setImmediate(count);
+  };
+  setImmediate(count);
+  await cloud.server.tick();
+  isOver = true;
+  t.ok(turns > 2, `${turns} turns`);
+  t.equal((await autoRuns(cloud)).length, 60 * 12);
+});
