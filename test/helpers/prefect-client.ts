@@ -129,8 +129,10 @@ export class PrefectClient {
     return answer.flow_run_ids;
   }
 
-  /** What an agent does with an id from the queue: the run's due parts become Submitted. */
-  /** @returns false when another agent was faster: this one then does nothing with it */
+  /**
+   * What an agent does with an id from the queue: the run's due parts become Submitted.
+   * @returns false when another agent was faster: this one then does nothing with it
+   */
   async submit(flowRunId: string): Promise<boolean> {
     const [run] = await this.query<(RunInfo & { state: string })[]>(
       "flow_run",

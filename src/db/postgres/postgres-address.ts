@@ -16,7 +16,7 @@ const DEFAULT_SCHEMA = "millrace";
 /** As many as pg's own default; Postgres' own limit is 100 for all. */
 const DEFAULT_POOL_SIZE = 10;
 const MAX_POOL_SIZE = 500;
-const OWN_WORDS = /([?&])(schema|pool)=([^&#]*)&?/g;
+const OWN_WORDS = /^(schema|pool)=(.*)$/;
 
 /** Is it the URL of a Postgres database? */
 export function isPostgresUrl(place: string): boolean {
@@ -29,10 +29,20 @@ export function isPostgresUrl(place: string): boolean {
  */
 export function withoutPassword(place: string): string {
   if (!isPostgresUrl(place)) return place;
-  return place
-    .replace(/^(\w+:\/\/[^:/?#@]*):.*@/, "$1@")
-    .replaceAll(/([?&])(?:password|sslpassword)=[^&#]*&?/g, "$1")
-    .replace(/[?&]$/, "");
+  return withWords(place.replace(/^(\w+:\/\/[^:/?#@]*):.*@/, "$1@"), (word) => !/^(ssl)?password=/i.test(word));
+}
+
+/** The URL with those of its words, `?a=1&b=2`, that are to stay. */
+function withWords(url: string, stays: (word: string) => boolean): string {
+  const at = url.indexOf("?");
+  if (at < 0) return url;
+  const words = wordsOf(url).filter(stays);
+  return url.slice(0, at) + (words.length === 0 ? "" : `?${words.join("&")}`);
+}
+
+function wordsOf(url: string): string[] {
+  const at = url.indexOf("?");
+  return at < 0 ? [] : url.slice(at + 1).split("&");
 }
 
 /**
@@ -40,8 +50,10 @@ export function withoutPassword(place: string): string {
  * @throws DATABASE_FAILED
  */
 export function readAddress(url: string, poolSize?: number): PostgresAddress {
-  const words = new Map([...url.matchAll(OWN_WORDS)].map(([, , word, value]) => [word, value ?? ""]));
-  const name = withoutPassword(url).replaceAll(OWN_WORDS, "$1").replace(/[?&]$/, "");
+  const own = wordsOf(url).map((word) => OWN_WORDS.exec(word));
+  const words = new Map(own.flatMap((found) => (found === null ? [] : [[found[1]!, found[2]!] as const])));
+  const connectionString = withWords(url, (word) => !OWN_WORDS.test(word));
+  const name = withoutPassword(connectionString);
   const schema = words.get("schema") ?? DEFAULT_SCHEMA;
   if (!/^[a-z_][a-z0-9_]{0,62}$/.test(schema) || schema.startsWith("pg_")) {
     throw new MillraceError("DATABASE_FAILED", `"${schema}" cannot be the schema of the database "${name}".`, {
@@ -58,5 +70,5 @@ export function readAddress(url: string, poolSize?: number): PostgresAddress {
       },
     );
   }
-  return { connectionString: url.replaceAll(OWN_WORDS, "$1").replace(/[?&]$/, ""), name, schema, poolSize: size };
+  return { connectionString, name, schema, poolSize: size };
 }

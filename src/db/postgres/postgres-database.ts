@@ -6,7 +6,7 @@ import { MillraceError } from "../../core/errors.js";
 import type { Database, SqlValue, Transaction } from "../database.js";
 import type { Tables } from "../tables.js";
 import { type Answer, kyselyOver } from "./postgres-dialect.js";
-import { fateUnknown, isConflict, isLost, toPostgresError } from "./postgres-errors.js";
+import { fateUnknown, isConflict, isLost, toPostgresError, wasNeverSent } from "./postgres-errors.js";
 import type { PostgresLine } from "./postgres-line.js";
 import type { ColumnTypes } from "./postgres-many.js";
 import { readSnapshot } from "./postgres-snapshot.js";
@@ -127,6 +127,7 @@ export class PostgresDatabase implements Database {
       if (isConflict(failure)) return { error: failure, again: "conflict" };
       if (isLost(failure)) return { error: failure, again: "lost" };
       if (isConflict(error)) return { error, again: "conflict" };
+      if (wasNeverSent(error)) return { error, again: "lost" };
       return { error, again: null };
     }
   }
@@ -135,7 +136,7 @@ export class PostgresDatabase implements Database {
     try {
       await client.query("COMMIT");
     } catch (error) {
-      throw isLost(error) ? fateUnknown(error, this.#name) : error;
+      throw isLost(error) && !wasNeverSent(error) ? fateUnknown(error, this.#name) : error;
     }
   }
 

@@ -57,6 +57,14 @@ export function isLost(error: unknown): boolean {
   return error instanceof Error && LOST.test(error.message);
 }
 
+/** The connection was found broken before the statement was sent: what it was to do has not been done. */
+export function wasNeverSent(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    /^Client (has encountered a connection error|was closed) and is not queryable/.test(error.message)
+  );
+}
+
 /** A failure of Postgres in words of ours; anything that is the caller's own mistake (a constraint, bad SQL) stays as it is. */
 export function toPostgresError(error: unknown, name: string): unknown {
   if (error instanceof MillraceError) return error;
