@@ -168,28 +168,36 @@ t.test(
 t.test(
   "why a flow makes no runs: no schedule, one that is off, parameters that are missing, the next run",
   async (t) => {
-    const { cloud, why, fix } = await bed(t, { clock: new HandClock() });
+    const { cloud, run, why, fix } = await bed(t, { clock: new HandClock() });
     const { projectId } = await deployTagged(cloud, {}, { name: "plain" });
     t.match(await why("--flow", "plain", "--project", "Sales"), [{ code: "NO_SCHEDULE" }]);
     const clocks = [
       { type: "IntervalClock", interval: 3_600_000_000, start_date: { dt: "2026-01-01T00:00:00", tz: "UTC" } },
     ];
     const schedule = { type: "Schedule", clocks, filters: [], or_filters: [], not_filters: [], adjustments: [] };
-    const flow = {
-      ...serializedFlow({ name: "hourly", parameters: [{ name: "day", slug: "day-1", required: true }] as never }),
-      schedule,
-    };
-    await cloud.call("create_flow", {
-      project_id: projectId,
-      serialized_flow: flow,
-      set_schedule_active: false,
-    } as never);
-    const reasons = await why("--flow", "hourly");
-    t.match(reasons[0], { code: "SCHEDULE_INACTIVE", fix: "millrace schedule on --name hourly --project Sales" });
-    await fix(reasons[0]);
+    const deploy = (name: string, parameters: never[]) =>
+      cloud.call("create_flow", {
+        project_id: projectId,
+        serialized_flow: { ...serializedFlow({ name, parameters }), schedule },
+        set_schedule_active: false,
+      } as never);
+    await deploy("hourly", []);
+    await deploy("daily", [{ name: "day", slug: "day-1", required: true }] as never);
+    const [off] = await why("--flow", "hourly");
+    t.match(off, { code: "SCHEDULE_INACTIVE", fix: "millrace schedule on --name hourly --project Sales" });
+    await fix(off);
     t.notOk(codes(await why("--flow", "hourly")).includes("SCHEDULE_INACTIVE"));
-    await t.rejects(why("--flow", "nowhere"), { message: /FLOW_NOT_DEPLOYED: There is no flow "nowhere"/ });
-    await t.rejects(why(), { message: /takes a flow run, or --flow/ });
+    await cloud.server.tick();
+    t.match((await why("--flow", "hourly")).at(-1), { code: "NEXT_RUN" });
+    t.match(await why("--flow", "daily"), [
+      { code: "PARAMETERS_MISSING", details: { missing: ["day"] } },
+      { code: "SCHEDULE_INACTIVE", fix: null },
+    ]);
+    t.match(await run(["why", "--flow", "nowhere"]), {
+      code: 1,
+      stderr: /FLOW_NOT_DEPLOYED: There is no flow "nowhere"/,
+    });
+    t.match(await run(["why"]), { code: 1, stderr: /takes a flow run, or --flow/ });
   },
 );
 

@@ -111,7 +111,7 @@ export function unfinishedAbove(
      FROM edge e JOIN task u ON u.id = e.upstream_task_id
        JOIN task_run t ON t.flow_run_id = ?1 AND t.task_id = e.upstream_task_id
      WHERE e.downstream_task_id IN (SELECT value FROM json_each(?2))
-       AND coalesce(t.state, 'none') NOT IN (SELECT value FROM json_each(?3))`,
+       AND NOT (coalesce(t.state, 'none') IN (SELECT value FROM json_each(?3)))`,
     flowRunId,
     listOf(taskIds),
     listOf(ended),

@@ -34,21 +34,28 @@ function reasonsOf(flow: WhyFlowRow, next: { name: string; scheduled_start_time:
     reasons.push(
       reason("FLOW_ARCHIVED", `Flow "${flow.name}" is archived: its newest version makes no runs. Deploy it again.`),
     );
+  const missing = missingParameters(flow);
+  // A schedule cannot be turned on before each required parameter has a value.
+  if (hasSchedule && missing.length > 0) {
+    const message = `A scheduled run would lack ${missing.length === 1 ? "parameter" : "parameters"} ${listed(missing)}, which the flow requires.`;
+    reasons.push(reason("PARAMETERS_MISSING", message, { details: { missing } }));
+  }
   if (!hasSchedule)
     reasons.push(
       reason("NO_SCHEDULE", `Flow "${flow.name}" has no schedule: it runs when someone asks.`, { fix: runNow }),
     );
   else if (flow.is_schedule_active === 0) {
     const fix = command("schedule", "on", "--name", flow.name, "--project", flow.project_name);
-    reasons.push(reason("SCHEDULE_INACTIVE", `The schedule of flow "${flow.name}" is not active.`, { fix }));
+    reasons.push(
+      reason(
+        "SCHEDULE_INACTIVE",
+        `The schedule of flow "${flow.name}" is not active.`,
+        missing.length > 0 ? {} : { fix },
+      ),
+    );
   }
   if (flow.schedule_error !== null)
     reasons.push(reason("SCHEDULE_FAILED", `Its schedule makes no runs: ${flow.schedule_error}`));
-  const missing = missingParameters(flow);
-  if (hasSchedule && missing.length > 0) {
-    const message = `A scheduled run would lack ${missing.length === 1 ? "parameter" : "parameters"} ${listed(missing)}, which the flow requires.`;
-    reasons.push(reason("PARAMETERS_MISSING", message, { details: { missing } }));
-  }
   if (next) {
     const { scheduled_start_time: at, name } = next;
     reasons.push(
