@@ -209,7 +209,7 @@ const described: readonly OfTable[] = [
     },
     relations: {
       tenant: one("tenant", "tenant_id"),
-      flow: one("flow", "flow_id"),
+      flow: { ...one("flow", "flow_id"), inOrderOf: "created" },
       agent: oneOrNone("agent", "agent_id"),
       task_runs: many("task_run", "flow_run_id"),
       states: many("flow_run_state", "flow_run_id"),

@@ -174,20 +174,31 @@ function compileColumn(
     Object.entries(value as object).map(([operator, operand]) => {
       if (operand === null || operand === undefined) return true;
       count(compiling, 1);
-      const condition = compileComparison(compiling, info, ref, column, operator, operand);
-      const finds = column.within && (operator === "_eq" || operator === "_in");
-      return finds ? allOf([withinOf(compiling, alias, column, operand), condition]) : condition;
+      return compileComparison(compiling, info, ref, column, operator, operand);
     }),
   );
 }
 
-/** Where the rows must be whose `column` is one of these ids. */
-function withinOf({ reading }: Compiling, alias: string, column: ColumnInfo, operand: unknown): Condition {
-  const { to, column: shared } = column.within!;
-  const info = infoOf(to);
-  const ids = asList(operand).map((id) => toOperand(info, info.columns.get("id")!, id));
-  const found = reading.dialect.inList(sql.ref("w.id"), ids);
-  return sql`${sql.ref(`${alias}.${shared}`)} in (select ${sql.ref(`w.${shared}`)} from ${sql.table(to)} as w where ${found})`;
+/**
+ * Where the rows must be that the filter names, at its top, by an id that no index finds (`within`). Beside the filter and not
+ * in it: where the id is null it is false, and the filter's own comparison is neither true nor false.
+ */
+export function rowsWithin(reading: Reading, info: TableInfo, alias: string, where: Filter | null): Sql[] {
+  return Object.entries(where ?? {}).flatMap(([word, value]) => {
+    if (value === null || typeof value !== "object") return [];
+    if (word === "_and") return asList(value).flatMap((part) => rowsWithin(reading, info, alias, part as Filter));
+    const within = info.columns.get(word)?.within;
+    const { _eq, _in } = value as { _eq?: unknown; _in?: unknown };
+    const named = _eq ?? _in ?? null;
+    if (!within || named === null) return [];
+    const to = infoOf(within.to);
+    const ids = asList(named).map((id) => toOperand(to, to.columns.get("id")!, id));
+    const found = reading.dialect.inList(sql.ref("w.id"), ids);
+    const shared = sql.ref(`w.${within.column}`);
+    return [
+      sql`${sql.ref(`${alias}.${within.column}`)} in (select ${shared} from ${sql.table(to.table)} as w where ${found})`,
+    ];
+  });
 }
 
 /** Does the filter, at its top, leave no row where the column is null? */

@@ -2,6 +2,7 @@ import { setImmediate as immediate } from "node:timers/promises";
 import { sql } from "kysely";
 import { type ColumnInfo, infoOf, type TableInfo } from "./describe-tables.js";
 import { columnsToAggregate, compileAggregates, readValues } from "./read-aggregates.js";
+import { findBranches } from "./read-branches.js";
 import type { ReadDialect, Sql } from "./read-dialect.js";
 import { linkOf } from "./read-filter.js";
 import {
@@ -175,8 +176,9 @@ async function readBelow(
 async function select(reading: Reading, read: Omit<RowsRead, "most" | "ordered">): Promise<StoredRow[]> {
   const { budget } = reading;
   await takeTurn(reading, read.info);
+  const branches = (await findBranches(reading, read)) ?? undefined;
   // One row more than may be read: its coming says that there are too many.
-  const rows = compileRows(reading, { ...read, most: budget.rowsLeft + 1, ordered: true });
+  const rows = compileRows(reading, { ...read, branches, most: budget.rowsLeft + 1, ordered: true });
   if (rows === null) return [];
   const stored = (await rows.execute(reading.db)).rows as StoredRow[];
   budget.rowsLeft -= stored.length;

@@ -1,7 +1,16 @@
 import { sql } from "kysely";
 import { infoOf, type TableInfo } from "./describe-tables.js";
 import type { Sql } from "./read-dialect.js";
-import { allOf, type Condition, compileFilter, isNeverNull, linkOf, namesIds, ownRows } from "./read-filter.js";
+import {
+  allOf,
+  type Condition,
+  compileFilter,
+  isNeverNull,
+  linkOf,
+  namesIds,
+  ownRows,
+  rowsWithin,
+} from "./read-filter.js";
 import {
   type ListRead,
   type OrderDirection,
@@ -35,6 +44,8 @@ export interface RowsRead {
   most: number | null;
   /** False: the order does not matter, for instance to count. */
   ordered: boolean;
+  /** A column, and the only values of it that rows can have: each value's rows are found by themselves. */
+  branches?: { column: string; ids: readonly RowKey[] } | undefined;
   /** Where the rows come from, when it is not the table. */
   from?: Sql | undefined;
 }
@@ -62,6 +73,7 @@ export function compileRows(reading: Reading, read: RowsRead): Sql | null {
   const sorted = sortKeys(reading, read);
   const distinct = list.distinctOn.map((name) => distinctColumn(info, name));
   const base = { select: read.select, where, from: read.from ?? sql.table(info.table) };
+  if (read.branches) return compileBranches(read, base, sorted);
   const perParent = isLimited(read) && parents !== null && parents.ids.length > 1;
   if (distinct.length === 0 && !perParent) {
     return sql`${selectFrom(base, [])}${orderBy(sorted)}${page(read)}`;
@@ -82,6 +94,21 @@ export function compileRows(reading: Reading, read: RowsRead): Sql | null {
   const rank = sql.ref(distinct.length > 0 ? "p.rank_" : "p.place_");
   const last = read.limit === null ? sql`` : sql` and ${rank} <= ${list.offset + read.limit}`;
   return sql`select p.* from (${rows}) as p where ${rank} > ${list.offset}${last} order by ${rank}${page({ ...read, limit: null, list: wholeList })}`;
+}
+
+/** The first rows of each branch, and of these the page. */
+function compileBranches(read: RowsRead, base: Parameters<typeof selectFrom>[0], sorted: SortKey[]): Sql | null {
+  const { column, ids } = read.branches!;
+  if (ids.length === 0) return null;
+  const order = sorted.map((key, at) => ({ ...key, name: `order_${at}` }));
+  const extra = order.map((key) => sql`${key.value} as ${sql.ref(key.name)}`);
+  const first = page({ ...read, limit: (read.limit ?? 0) + read.list.offset, list: wholeList });
+  const each = ids.map((id) => {
+    const where = allOf([sql`${sql.ref(`${ROW}.${column}`)} = ${id}`, base.where]);
+    return sql`select b.* from (${selectFrom({ ...base, where }, extra)}${orderBy(sorted)}${first}) as b`;
+  });
+  const outer = order.map((key) => ({ ...key, value: sql.ref(`p.${key.name}`) }));
+  return sql`select p.* from (${sql.join(each, sql` union all `)}) as p${orderBy(outer)}${page(read)}`;
 }
 
 function isLimited(read: RowsRead): boolean {
@@ -128,7 +155,8 @@ function compileWhere(reading: Reading, read: RowsRead): Condition {
   const linked = (column: string, ids: readonly RowKey[]) => oneOf(reading, sql.ref(`${ROW}.${column}`), ids);
   const links = parents === null ? [] : [linked(parents.column, parents.ids)];
   if (parents?.shared) links.push(linked(parents.shared.column, parents.shared.values));
-  return allOf([...links, ownRows(reading, info, ROW, found), filter]);
+  const within = rowsWithin(reading, info, ROW, list.where);
+  return allOf([...links, ...within, ownRows(reading, info, ROW, found), filter]);
 }
 
 function oneOf(reading: Reading, column: Sql, ids: readonly RowKey[]): Sql {

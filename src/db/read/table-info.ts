@@ -32,6 +32,8 @@ export interface RelationInfo {
   readonly there: string;
   /** An object relation that may be missing. */
   readonly nullable: boolean;
+  /** A column by which an index has the rows of this side in order, for each related row. */
+  readonly inOrderOf?: string;
   /** A column that both sides have with the same value: it narrows the search to rows that an index finds. */
   readonly shared?: string;
 }
