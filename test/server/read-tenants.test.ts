@@ -6,7 +6,7 @@ import { openReadWorld, tenantRows, uuid } from "../helpers/read-world.js";
 const second = tenantRows(2);
 const forged = uuid(7, 1, 0);
 second.flow_run[0]!.agent_id = forged;
-const world = await openReadWorld(t.testdir(), null, [tenantRows(1), second]);
+const world = await openReadWorld(t.testdir(), {}, [tenantRows(1), second]);
 t.after(() => world.close());
 
 const roots = Object.values(world.schema.getQueryType()!.getFields()).filter(({ name }) =>
@@ -76,7 +76,7 @@ t.test("an unknown tenant has nothing", async (t) => {
 
 t.test("of an API key, only what is described can be asked for", async (t) => {
   const type = world.schema.getType("auth_api_key") as GraphQLObjectType;
-  t.same(Object.keys(type.getFields()).sort(), ["created", "expires_at", "id", "name", "scope"]);
+  t.same(Object.keys(type.getFields()).sort(), ["created", "expires_at", "id", "last_used", "name", "scope"]);
   for (const query of ["{ auth_api_key { key_hash } }", '{ auth_api_key(where: {key_hash: {_like: "%"}}) { id } }']) {
     t.match((await world.ask(query)).errors?.[0]?.message, /key_hash/);
   }
