@@ -5,7 +5,7 @@
  *
  * The command finds the server's URL in MILLRACE_TEST_POSTGRES, and what starts and stops it in MILLRACE_TEST_POSTGRES_CONTROL:
  * pg_ctl and its words as a JSON list, without the verb. Where a URL is in the environment already, that server is used. Postgres' programs are looked for in POSTGRES_BIN, on the
- * PATH, and where Debian puts them. Nothing is flushed to the disk: this server holds nothing that must outlive it.
+ * PATH, and where Debian puts them. Nothing is flushed to the disk, so a commit survives the server's crash and no power cut.
  */
 import { execFileSync, spawn } from "node:child_process";
 import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
@@ -23,7 +23,6 @@ if (command === undefined) {
 const MAX_CONNECTIONS = 500;
 const SETTINGS = {
   fsync: "off",
-  synchronous_commit: "off",
   full_page_writes: "off",
   max_connections: MAX_CONNECTIONS,
   // Each test file has databases of its own, and each database a worker that would look through it.

@@ -173,8 +173,13 @@ export async function startTestCloud(t: Teardown, options: Partial<ServerOptions
   return talkTo(server, file, log);
 }
 
-function talkTo(server: Server, file: string, log: TestCloud["log"]): TestCloud {
-  const token = server.token ?? "";
+/** Talks to a server that runs already; one beside a first one, over its database, knows the first one's token. */
+export function talkTo(
+  server: Server,
+  file: string,
+  log: TestCloud["log"],
+  token: string = server.token ?? "",
+): TestCloud {
   const post = async (body: string, headers: Record<string, string> = {}, path = "/"): Promise<Reply> => {
     const sent = { "content-type": "application/json", authorization: `Bearer ${token}`, ...headers };
     const response = await fetch(server.url + path, { method: "POST", headers: sent, body });
