@@ -32,7 +32,7 @@ export const migrations: readonly Migration[] = [
 ];
 
 /** "MILL": how a file says that it is one of ours (https://www.sqlite.org/pragma.html#pragma_application_id). */
-const APPLICATION_ID = 0x4d494c4c;
+export const APPLICATION_ID = 0x4d494c4c;
 
 /**
  * Brings the file to a version, up or down, in one transaction.

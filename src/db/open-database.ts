@@ -20,6 +20,8 @@ export interface DatabaseOptions {
   readonly busyTimeoutMs?: number;
   /** Postgres: how many connections at most, beside the one for messages between servers. Default 10. */
   readonly poolSize?: number;
+  /** Postgres: make and change no tables, and let statements take as long as they take. For who only looks. Default false. */
+  readonly asItIs?: boolean;
 }
 
 /**
@@ -39,7 +41,7 @@ export const shownPlace = withoutPassword;
  * @throws DATABASE_FAILED, DATABASE_TOO_NEW
  */
 export function openSqlite(place: string, options: DatabaseOptions = {}): Database {
-  const path = toPath(place);
+  const path = sqlitePath(place);
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   } catch (error) {
@@ -72,7 +74,8 @@ function makePrivateFile(path: string): void {
   }
 }
 
-function toPath(place: string): string {
+/** @throws DATABASE_FAILED when it cannot be the path of a file */
+export function sqlitePath(place: string): string {
   if (place.startsWith("file:")) return fileURLToPath(place);
   if (place === "" || place === ":memory:" || /^[a-z][a-z0-9+.-]+:\/\//i.test(place)) {
     throw new MillraceError("DATABASE_FAILED", `"${place}" is not the path of a database file.`, {

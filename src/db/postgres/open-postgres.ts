@@ -22,8 +22,8 @@ const ANSWER_TIMEOUT_MS = STATEMENT_TIMEOUT_MS + 15_000;
 export async function openPostgres(url: string, options: DatabaseOptions = {}): Promise<PostgresDatabase> {
   const address = readAddress(url, options.poolSize);
   const pg = await loadPg();
-  const config = configOf(address);
-  await prepare(pg, config, address);
+  const config = options.asItIs ? patient(configOf(address)) : configOf(address);
+  if (!options.asItIs) await prepare(pg, config, address);
   const pool = new pg.Pool({ ...config, max: address.poolSize, onConnect: (client) => useSchema(client, address) });
   // A connection that breaks while nobody uses it: the pool makes another when one is needed.
   pool.on("error", () => {});
@@ -53,6 +53,10 @@ function configOf({ connectionString }: PostgresAddress): ClientConfig {
   };
 }
 
+function patient({ query_timeout: _, ...config }: ClientConfig): ClientConfig {
+  return { ...config, statement_timeout: 0 };
+}
+
 async function useSchema(client: ClientBase, { schema }: PostgresAddress): Promise<void> {
   await client.query(`SET search_path = "${schema}"`);
 }
@@ -60,8 +64,7 @@ async function useSchema(client: ClientBase, { schema }: PostgresAddress): Promi
 /** Over a connection of its own, so that the pool's first one finds everything there. */
 async function prepare(pg: PgModule, config: ClientConfig, address: PostgresAddress): Promise<void> {
   // Migrations take as long as they take.
-  const { query_timeout: _, ...patient } = config;
-  const client = makeClient(pg, patient, address);
+  const client = makeClient(pg, patient(config), address);
   client.on("error", () => {});
   try {
     await client.connect();
