@@ -5,8 +5,8 @@ const [BOOL, INT8, NUMERIC] = [16, 20, 1700];
 
 /** Numbers are numbers and truths are 0 and 1, as SQLite answers them; nothing that we count comes near 2^53. */
 export const valueTypes: CustomTypesConfig = {
-  getTypeParser: (type: number, format?: string) => {
-    if (format === "binary") throw new Error("Values are asked for as text.");
+  // Values come as text, as long as nobody asks for them otherwise.
+  getTypeParser: (type: number) => {
     if (type === INT8 || type === NUMERIC || NUMBERS.has(type)) return Number;
     if (type === BOOL) return (value: string) => (value === "t" ? 1 : 0);
     return (value: string) => value;

@@ -141,10 +141,13 @@ t.test("a Postgres database", needsPostgres, async (t) => {
     const working = new Promise<void>((resolve) => {
       done = resolve;
     });
-    const first = database.exclusively("loop", () => working);
-    await eventually(async () => !(await other.exclusively("loop", async () => {})), {
-      message: "the lock to be held",
+    let begun = false;
+    const first = database.exclusively("loop", () => {
+      begun = true;
+      return working;
     });
+    await eventually(() => begun, { message: "the work to be begun" });
+    t.equal(await other.exclusively("loop", async () => {}), false);
     t.equal(await database.exclusively("loop", async () => {}), false, "nor twice in one server");
     t.equal(await other.exclusively("another loop", async () => {}), true);
     done();
@@ -170,6 +173,7 @@ t.test("a Postgres database", needsPostgres, async (t) => {
         runs += 1;
         await put(transaction, "a", String(runs));
         if (runs === 1) await breakAll();
+        await put(transaction, "b", "after it");
       });
       t.equal(runs, 2);
       t.equal(await storedAt("a"), "2");
