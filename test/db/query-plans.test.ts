@@ -83,7 +83,7 @@ const hot: [name: string, ask: (reads: Reads) => Promise<unknown>, uses: RegExp]
   ],
   ["the earliest due run", (reads) => earliestDue(reads, "2026"), /flow_run_waiting/],
   ["expired leases", (reads) => expiredLeases(reads, "2026"), /flow_run_leased \(lease_expires_at<\?\)/],
-  ["runs to cancel", (reads) => cancellingOf(reads, "a"), /flow_run_cancelling \(lease_agent_id=\?\)/],
+  ["runs to cancel", (reads) => cancellingOf(reads, "t", "a"), /flow_run_cancelling \(lease_agent_id=\?\)/],
   ["one flow run", (reads) => loadFlowRuns(reads, "t", ["a"]), /SEARCH flow_run USING INDEX .* \(id=\?\)/],
   ["flow runs", (reads) => loadFlowRuns(reads, "t", ["a", "b"]), /SEARCH flow_run USING INDEX .* \(id=\?\)/],
   ["a run by its key", (reads) => findFlowRunByKey(reads, "f", "k"), /\(flow_id=\? AND idempotency_key=\?\)/],

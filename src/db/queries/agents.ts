@@ -30,10 +30,11 @@ export function deleteAgent(transaction: Transaction, tenantId: string, agentId:
   return transaction.run("DELETE FROM agent WHERE id = ?1 AND tenant_id = ?2", agentId, tenantId);
 }
 
-/** How many runs the agent holds. */
-export async function countHeldBy(reads: Reads, agentId: string): Promise<number> {
-  const sql = "SELECT count(*) AS held FROM flow_run WHERE lease_agent_id IS NOT NULL AND lease_agent_id = ?1";
-  const [row] = await reads.all<{ held: number }>(sql, agentId);
+/** How many of a tenant's runs the agent holds. */
+export async function countHeldBy(reads: Reads, tenantId: string, agentId: string): Promise<number> {
+  const sql = `SELECT count(*) AS held FROM flow_run
+    WHERE lease_agent_id IS NOT NULL AND lease_agent_id = ?1 AND tenant_id = ?2`;
+  const [row] = await reads.all<{ held: number }>(sql, agentId, tenantId);
   return Number(row?.held ?? 0);
 }
 

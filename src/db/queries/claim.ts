@@ -127,11 +127,12 @@ export function expiredLeases(reads: Reads, now: string): Promise<LeaseRow[]> {
   );
 }
 
-/** The runs of an agent that are to stop. */
-export async function cancellingOf(reads: Reads, agentId: string): Promise<string[]> {
+/** The runs of an agent that are to stop; the agent's id may be anybody's word. */
+export async function cancellingOf(reads: Reads, tenantId: string, agentId: string): Promise<string[]> {
   const rows = await reads.all<{ id: string }>(
-    "SELECT id FROM flow_run WHERE state = 'Cancelling' AND lease_agent_id = ?1",
+    "SELECT id FROM flow_run WHERE state = 'Cancelling' AND lease_agent_id = ?1 AND tenant_id = ?2",
     agentId,
+    tenantId,
   );
   return rows.map((each) => each.id);
 }

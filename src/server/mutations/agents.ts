@@ -57,7 +57,7 @@ export async function deleteAgentOfTenant(
   { parts, caller }: RequestContext,
 ): Promise<SuccessPayload> {
   return parts.database.write(async (transaction) => {
-    const held = await countHeldBy(transaction, agent_id);
+    const held = await countHeldBy(transaction, caller.tenantId, agent_id);
     if (held > 0) {
       throw new MillraceError("INPUT_INVALID", `Agent ${agent_id} cannot be deleted: it holds ${held} flow runs.`, {
         hint: "Stop it first; when its leases have ended, its runs are for others.",

@@ -62,7 +62,7 @@ async function answerAgain(input: ReportStatesInput, { parts, caller }: RequestC
   const { refused, queued } = Array.isArray(kept) ? { refused: kept, queued: [] } : kept;
   const flowRunIds = input.runs.map((run) => run.flow_run_id);
   const granted = await grantedTaskRuns(parts.database, flowRunIds);
-  return { refused, queued, granted, cancelling: await cancellingOf(parts.database, input.agent_id) };
+  return { refused, queued, granted, cancelling: await cancellingOf(parts.database, caller.tenantId, input.agent_id) };
 }
 
 /** What of an answer is kept with its batch. */
@@ -180,6 +180,6 @@ function takeTaskRunState(
 
 /** The runs that this agent is to stop, as this transaction leaves them. */
 async function cancelling(ledger: Ledger, agentId: string): Promise<string[]> {
-  const ids = await cancellingOf(ledger.transaction, agentId);
+  const ids = await cancellingOf(ledger.transaction, ledger.tenantId, agentId);
   return ids.filter((id) => (ledger.flowRuns.get(id)?.state ?? "Cancelling") === "Cancelling");
 }

@@ -28,7 +28,7 @@ const hot: [name: string, ask: (reads: Reads) => Promise<unknown>, uses: RegExp]
   ["due task runs", (reads) => dueRunningFlowRuns(reads, "t", engine, "2026"), /task_run_waiting/],
   ["the earliest due run", (reads) => earliestDue(reads, "2026"), /flow_run_waiting/],
   ["expired leases", (reads) => expiredLeases(reads, "2026"), /flow_run_leased/],
-  ["runs to cancel", (reads) => cancellingOf(reads, "a"), /flow_run_cancelling/],
+  ["runs to cancel", (reads) => cancellingOf(reads, "t", "a"), /flow_run_cancelling/],
   ["one flow run", (reads) => loadFlowRuns(reads, "t", ["a"]), /LockRows[\s\S]*flow_run_pkey/],
   ["flow runs", (reads) => loadFlowRuns(reads, "t", ["a", "b"]), /LockRows[\s\S]*flow_run_pkey/],
   [
