@@ -14,12 +14,12 @@ const CLOCK_SKEW_MS = 5_000;
 /**
  * Takes runs back from agents that no longer renew their leases: each becomes Scheduled again, Cancelled if that was under
  * way, or Failed after too many losses.
+ * @param now By the same look at the clock as `awakeSince`: put forward between two looks, it would end every lease.
  * @param awakeSince When this server began to hear renewals: agents that could not renew before are not to blame, so each
  * lease lasts its own length from then on, if it ends sooner. Milliseconds since 1970.
  * @returns the ids of the runs that were taken back
  */
-export async function reapLeases(parts: ServerParts, awakeSince: number): Promise<string[]> {
-  const now = parts.clock.now();
+export async function reapLeases(parts: ServerParts, now: number, awakeSince: number): Promise<string[]> {
   const expired = (await expiredLeases(parts.database, toInstant(now))).filter((lease) =>
     isOver(lease, now, awakeSince),
   );

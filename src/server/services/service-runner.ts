@@ -149,8 +149,10 @@ export class ServiceRunner {
 
   async #round(slot: Slot): Promise<void> {
     const { service } = slot;
-    const { clock, log } = this.#parts;
-    const nowMs = clock.now();
+    const { log } = this.#parts;
+    // Again, since it may have waited for its turn: what it is told of now and of the clock's steps belongs together.
+    this.#look();
+    const nowMs = this.#seenMs;
     const begunAt = performance.now();
     let lastError: string | null = null;
     try {
@@ -165,21 +167,36 @@ export class ServiceRunner {
   }
 
   async #tickOf(slot: Slot, nowMs: number): Promise<void> {
-    const { service, mayBeBehind } = slot;
+    const { mayBeBehind } = slot;
+    // Taken away first: the clock may go back once more meanwhile, and that is the next round's.
+    slot.mayBeBehind = false;
+    let isDone = false;
+    try {
+      isDone = await this.#tickWith(slot.service, {
+        nowMs,
+        awakeSinceMs: this.#awakeSinceMs,
+        mayBeBehind,
+        markMs: null,
+      });
+    } finally {
+      if (!isDone && mayBeBehind) slot.mayBeBehind = true;
+    }
+  }
+
+  /** @returns false where another server was at it */
+  async #tickWith(service: Service, round: Round): Promise<boolean> {
     const { database } = this.#parts;
-    const round = { nowMs, awakeSinceMs: this.#awakeSinceMs, mayBeBehind, markMs: null };
+    const { nowMs, mayBeBehind } = round;
     if (service.servers === "each") {
       await service.tick(this.#parts, round);
-      slot.mayBeBehind = false;
-      return;
+      return true;
     }
-    await database.exclusively(`service ${service.name}`, async () => {
+    return database.exclusively(`service ${service.name}`, async () => {
       const isOnce = service.servers === "once";
       const mark = isOnce ? await readServiceMark(database, service.name) : null;
       const markMs = mark === null ? null : Date.parse(mark);
       if (!mayBeBehind && markMs !== null && markMs <= nowMs && nowMs - markMs < service.periodMs * RECENT) return;
       await service.tick(this.#parts, { ...round, markMs });
-      slot.mayBeBehind = false;
       if (isOnce) await database.write((transaction) => writeServiceMark(transaction, service.name, toInstant(nowMs)));
     });
   }

@@ -50,9 +50,9 @@ export function makeServices(dueTimer: DueTimer, options: ServiceOptions): Servi
       name: "leases",
       periodMs: 0,
       servers: "one",
-      tick: async (parts, { awakeSinceMs, mayBeBehind }) => {
+      tick: async (parts, { nowMs, awakeSinceMs, mayBeBehind }) => {
         if (mayBeBehind) await bringLeasesBack(parts);
-        await reapLeases(parts, awakeSinceMs);
+        await reapLeases(parts, nowMs, awakeSinceMs);
       },
     },
     { name: "due runs", periodMs: 0, servers: "each", tick: () => dueTimer.tick() },
