@@ -88,9 +88,14 @@ export interface Account {
 
 /** Reads the database as it is, with or without servers on it. */
 export async function accountOf(place: string, ledger: ClientLedger, now = Date.now()): Promise<Account> {
+  // What is told from now on may be newer than the moment that is read.
+  const told = {
+    created: [...ledger.created],
+    states: [...ledger.states].map(([id, list]) => [id, [...list]] as const),
+  };
   const database = await openToVerify(place);
   try {
-    const violations = await verifyDatabase(database, now);
+    const violations = (await verifyDatabase(database, now)).filter(({ note }) => !note);
     return await database.snapshot(async (read) => {
       const history = new Map<string, string[]>();
       const note = (id: string, state: string) => void history.set(id, [...(history.get(id) ?? []), state]);
@@ -110,10 +115,10 @@ export async function accountOf(place: string, ledger: ClientLedger, now = Date.
       for (const row of task) note(row.task_run_id, row.state);
       const runs = await read.selectFrom("flow_run").select(["id", "state"]).execute();
       const known = new Set(runs.map(({ id }) => id));
-      const missing = [...ledger.created].filter((id) => !known.has(id)).map((id) => `flow run ${id}`);
-      for (const [id, told] of ledger.states) {
+      const missing = told.created.filter((id) => !known.has(id)).map((id) => `flow run ${id}`);
+      for (const [id, words] of told.states) {
         const kept = history.get(id) ?? [];
-        if (!isWithin(told, kept)) missing.push(`${id}: was told ${told.join(" ")}, and there is ${kept.join(" ")}`);
+        if (!isWithin(words, kept)) missing.push(`${id}: was told ${words.join(" ")}, and there is ${kept.join(" ")}`);
       }
       const unfinished = runs.filter(({ state }) => state !== "Success").map(({ id, state }) => `${id} ${state}`);
       return { missing, unfinished, violations, flowRuns: runs.length, states: flow.length + task.length };

@@ -13,6 +13,8 @@ export interface ServerProcess {
   /** The first key; undefined when the database had one. */
   token: string | undefined;
   kill(): Promise<void>;
+  /** Puts its clock forward, or back. */
+  stepClock(ms: number): Promise<void>;
 }
 
 /** A Cloud in a process of its own, which a test may kill. */
@@ -20,7 +22,7 @@ export async function startServerProcess(t: Teardown, database: string, port = 0
   const place = await databaseAt(t, database);
   const child = start(t, "server-process.js", { database: place, port });
   const { url, port: taken, token } = await firstMessage<{ url: string; port: number; token?: string }>(child);
-  return { url, port: taken, token, kill: () => kill(child) };
+  return { url, port: taken, token, kill: () => kill(child), stepClock: (ms) => stepClock(child, ms) };
 }
 
 export interface AgentProcess {
@@ -53,6 +55,12 @@ async function firstMessage<T>(child: ChildProcess): Promise<T> {
   const [message] = (await Promise.race([once(child, "message"), died])) as [T];
   died.catch(() => {});
   return message;
+}
+
+async function stepClock(child: ChildProcess, ms: number): Promise<void> {
+  const stepped = once(child, "message");
+  child.send(ms);
+  await stepped;
 }
 
 /** SIGKILL: the process has no chance to say goodbye. */
