@@ -110,3 +110,80 @@ t.test("thousands of different queries do not fill the memory with statements, a
   }
   await t.rejects(database.all("SELECT * FROM nowhere"), /no such table/);
 });
+
+t.test("transactions that wait together: one that throws takes back its own writes, and no other's", async (t) => {
+  const { database, insert, names } = bed(t);
+  const outcomes = await Promise.allSettled(
+    ["a", "b", "c", "d"].map((name) =>
+      database.write(async (transaction) => {
+        await insert(transaction, name);
+        if (name === "b" || name === "d") throw new Error(`${name}, on purpose`);
+        return name;
+      }),
+    ),
+  );
+  t.strictSame(
+    outcomes.map((each) => (each.status === "fulfilled" ? each.value : (each.reason as Error).message)),
+    ["a", "b, on purpose", "c", "d, on purpose"],
+  );
+  t.strictSame(await names(), ["a", "c"]);
+});
+
+t.test("none is answered before the commit that it shares", async (t) => {
+  const { database, insert } = bed(t);
+  const seen = await Promise.all(
+    ["a", "b"].map(async (name) => {
+      await database.write((transaction) => insert(transaction, name));
+      return (await database.all("SELECT id FROM tenant")).length;
+    }),
+  );
+  t.strictSame(seen, [2, 2]);
+});
+
+t.test(
+  "where a shared commit fails, each transaction is run again by itself, and only the one at fault fails",
+  async (t) => {
+    const { database, insert, names } = bed(t);
+    const tries: string[] = [];
+    const one = (name: string, spoil: (transaction: Transaction) => Promise<unknown>) =>
+      database.write(async (transaction) => {
+        tries.push(name);
+        await insert(transaction, name);
+        await spoil(transaction);
+      });
+    const orphan = { id: "p", created: at, updated: at, tenant_id: "nobody", name: "p", description: null };
+    const outcomes = await Promise.allSettled([
+      one("a", async () => {}),
+      // Its foreign key is looked at when everything is committed.
+      one("b", async (transaction) => {
+        await transaction.run("PRAGMA defer_foreign_keys = ON");
+        await transaction.query.insertInto("project").values(orphan).execute();
+      }),
+      one("c", async () => {}),
+    ]);
+    t.strictSame(
+      outcomes.map((each) => each.status),
+      ["fulfilled", "rejected", "fulfilled"],
+    );
+    t.strictSame(tries, ["a", "b", "c", "a", "b", "c"]);
+    t.strictSame(await names(), ["a", "c"]);
+  },
+);
+
+t.test("where SQLite itself rolls a shared transaction back, the others are run again", async (t) => {
+  const { database, insert, names } = bed(t);
+  const outcomes = await Promise.allSettled([
+    database.write((transaction) => insert(transaction, "a")),
+    // As it does by itself when the disk is full.
+    database.write(async (transaction) => {
+      await transaction.run("ROLLBACK");
+      throw new Error("on purpose");
+    }),
+    database.write((transaction) => insert(transaction, "c")),
+  ]);
+  t.strictSame(
+    outcomes.map((each) => each.status),
+    ["fulfilled", "rejected", "fulfilled"],
+  );
+  t.strictSame(await names(), ["a", "c"]);
+});

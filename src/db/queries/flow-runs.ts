@@ -14,15 +14,23 @@ type Given = "parameters" | "run_config" | "context";
 /** A flow run as changes of its state see it. */
 export type FlowRunRow = Omit<NewFlowRunRow, Given>;
 
-/** What a change of state, a claim or a lease may change. */
-const CHANGING = [
-  ...STATE_COLUMNS,
+/**
+ * What a change of state, a claim or a lease may change. Columns are written by groups, those of which anything has changed:
+ * SQLite writes each index anew that has a column of the statement, whether or not its value is another.
+ */
+const SEEN = ["updated", "heartbeat"] as const satisfies (keyof FlowRunRow)[];
+const STARTED = ["start_time"] as const satisfies (keyof FlowRunRow)[];
+const HELD = [
   "agent_id",
   "lease_agent_id",
   "lease_expires_at",
   "fence",
   "times_resurrected",
 ] as const satisfies (keyof FlowRunRow)[];
+const IN_SEEN_OR_STARTED: ReadonlySet<string> = new Set([...SEEN, ...STARTED]);
+const STATE = STATE_COLUMNS.filter((column) => !IN_SEEN_OR_STARTED.has(column));
+const GROUPS: readonly (readonly (keyof FlowRunRow)[])[] = [STATE, STARTED, HELD];
+const CHANGING = [...STATE_COLUMNS, ...HELD] as const satisfies (keyof FlowRunRow)[];
 
 const GIVEN = ["parameters", "run_config", "context"] as const satisfies Given[];
 const FIXED = [
@@ -48,22 +56,34 @@ const SELECT_FREE = `${SELECT} WHERE tenant_id = ?1 AND id IN (SELECT value FROM
   AND (state = 'Running' OR ${isWaiting()}) ORDER BY id FOR UPDATE SKIP LOCKED`;
 const SELECT_GIVEN = `SELECT id, ${GIVEN.join(", ")} FROM flow_run WHERE id IN (SELECT value FROM json_each(?1))`;
 const INSERT = insertSql("flow_run", ALL);
-const UPDATE = updateSql("flow_run", CHANGING, "id");
+/** For each choice of groups (bit 0 is the first) its columns and its text. */
+const UPDATES = Array.from({ length: 2 ** GROUPS.length }, (_, choice) => {
+  const columns = [...SEEN, ...GROUPS.filter((_, group) => choice & (1 << group)).flat()];
+  return { columns, sql: updateSql("flow_run", columns, "id") };
+});
+
+/** The rows as they were read. */
+const stored = new WeakMap<FlowRunRow, FlowRunRow>();
+
+function remember(rows: FlowRunRow[]): FlowRunRow[] {
+  for (const row of rows) stored.set(row, { ...row });
+  return rows;
+}
 
 /** The flow runs of these ids that there are, in any order. In a transaction nobody else changes them until it ends. */
-export function loadFlowRuns(reads: Reads, tenantId: string, ids: readonly string[]): Promise<FlowRunRow[]> {
+export async function loadFlowRuns(reads: Reads, tenantId: string, ids: readonly string[]): Promise<FlowRunRow[]> {
   // One id, the usual case of a run's own stream, needs no list.
-  if (ids.length === 1) return reads.all(SELECT_ONE, ids[0]!, tenantId);
-  return reads.all(SELECT_SOME, tenantId, listOf(ids));
+  if (ids.length === 1) return remember(await reads.all(SELECT_ONE, ids[0]!, tenantId));
+  return remember(await reads.all(SELECT_SOME, tenantId, listOf(ids)));
 }
 
 /** Those of these flow runs that may be claimed, for this transaction alone: no other finds them until it ends. */
-export function lockFreeFlowRuns(
+export async function lockFreeFlowRuns(
   transaction: Transaction,
   tenantId: string,
   ids: readonly string[],
 ): Promise<FlowRunRow[]> {
-  return transaction.all(SELECT_FREE, tenantId, listOf(ids));
+  return remember(await transaction.all(SELECT_FREE, tenantId, listOf(ids)));
 }
 
 export type GivenRow = Pick<NewFlowRunRow, "id" | Given>;
@@ -100,11 +120,25 @@ export function insertFlowRun(transaction: Transaction, row: NewFlowRunRow): Pro
   return transaction.run(INSERT, ...valuesOf(row, ALL));
 }
 
-/** Writes what may change of each row. */
-export function writeFlowRuns(transaction: Transaction, rows: readonly FlowRunRow[]): Promise<void> {
-  return transaction.runMany(
-    UPDATE,
-    rows.map((row) => [...valuesOf(row, CHANGING), row.id]),
+/** Writes what has changed of each row since it was read. */
+export async function writeFlowRuns(transaction: Transaction, rows: readonly FlowRunRow[]): Promise<void> {
+  const byChoice = Map.groupBy(rows, changedGroups);
+  for (const [choice, those] of byChoice) {
+    const { columns, sql } = UPDATES[choice]!;
+    await transaction.runMany(
+      sql,
+      those.map((row) => [...valuesOf(row, columns), row.id]),
+    );
+  }
+}
+
+function changedGroups(row: FlowRunRow): number {
+  const before = stored.get(row);
+  if (before === undefined) return UPDATES.length - 1;
+  return GROUPS.reduce(
+    (choice, columns, group) =>
+      columns.some((column) => row[column] !== before[column]) ? choice | (1 << group) : choice,
+    0,
   );
 }
 

@@ -24,13 +24,14 @@ export async function claimRuns(input: ClaimRunsInput, context: RequestContext):
   if (input.limit < 0 || input.limit > MAX_CLAIM) {
     throw new MillraceError("INPUT_INVALID", `claim_runs: \`limit\` must be 0 to ${MAX_CLAIM}, and is ${input.limit}.`);
   }
-  const again = input.claim_id ? await claimedBefore(input, input.claim_id, context) : undefined;
-  if (again) return again;
-  const answer = await claimOnce(input, context, false);
+  const answer = await claimOnce(input, context, { inTurn: false, isFirst: true });
+  // There may be more: the agent asks again.
+  if (answer.again) return { runs: answer.runs, next_due_at: toInstant(context.parts.clock.now()) };
   // Each time some have ended that cannot be claimed, so that the next look finds others in their place; or someone else had
   // them, and then the next look waits for its turn.
   for (let looks = 1; answer.runs.length < input.limit && mayFindMore(answer, looks); looks++) {
-    const more = await claimOnce({ ...input, limit: input.limit - answer.runs.length }, context, answer.missed > 0);
+    const rest = { ...input, limit: input.limit - answer.runs.length };
+    const more = await claimOnce(rest, context, { inTurn: answer.missed > 0, isFirst: false });
     answer.runs.push(...more.runs);
     answer.nextDueAt = more.nextDueAt;
     answer.ended = more.ended;
@@ -52,11 +53,17 @@ interface Claims {
   missed: number;
 }
 
+interface Look extends Claims {
+  nextDueAt: string | null;
+  /** Is this what was given under the claim's id before? */
+  again?: boolean;
+}
+
 function claimOnce(
   input: ClaimRunsInput,
   { parts, caller }: RequestContext,
-  inTurn: boolean,
-): Promise<Claims & { nextDueAt: string | null }> {
+  { inTurn, isFirst }: { inTurn: boolean; isFirst: boolean },
+): Promise<Look> {
   const now = parts.clock.now();
   const question: QueueQuestion = {
     tenantId: caller.tenantId,
@@ -73,10 +80,14 @@ function claimOnce(
     const agent = await findAgent(ledger.transaction, caller.tenantId, input.agent_id);
     if (!agent) throw agentUnknown(input.agent_id);
     parts.presence.agentSeen(caller.tenantId, agent.id, ledger.now);
+    const expiresAt = toInstant(now + input.lease_ms);
+    if (isFirst && input.claim_id) {
+      const runs = await claimedBefore(ledger, agent, input.claim_id, expiresAt);
+      if (runs) return { runs, ended: 0, missed: 0, nextDueAt: null, again: true };
+    }
     if (inTurn) await ledger.transaction.lock(`claims ${caller.tenantId}`);
     const { ids, nextDueAt } = await readQueue(ledger.transaction, question);
     if (ids.length === 0) return { runs: [], ended: 0, missed: 0, nextDueAt };
-    const expiresAt = toInstant(now + input.lease_ms);
     return { ...(await claim(ledger, ids, agent, { expiresAt, claimId: input.claim_id ?? null })), nextDueAt };
   });
 }
@@ -86,26 +97,22 @@ function claimOnce(
  * Undefined: nothing was, and the claim is made now.
  */
 async function claimedBefore(
-  input: ClaimRunsInput,
+  ledger: Ledger,
+  agent: AgentRow,
   claimId: string,
-  { parts, caller }: RequestContext,
-): Promise<ClaimRunsPayload | undefined> {
-  const { tenantId } = caller;
-  const known = await runsOfClaim(parts.database, { tenantId, agentId: input.agent_id, claimId });
+  expiresAt: string,
+): Promise<ClaimedRun[] | undefined> {
+  const { transaction, tenantId } = ledger;
+  const known = await runsOfClaim(transaction, { tenantId, agentId: agent.id, claimId });
   if (known.length === 0) return undefined;
-  const expiresAt = toInstant(parts.clock.now() + input.lease_ms);
-  const runs = await withLedger(parts, { tenantId, agentId: input.agent_id }, async (ledger) => {
-    await readFlowRuns(ledger, known);
-    const held = [...ledger.flowRuns.values()].filter((run) => run.lease_agent_id === input.agent_id);
-    for (const run of held) {
-      run.lease_expires_at = expiresAt;
-      run.heartbeat = ledger.now;
-      ledger.changedFlowRuns.add(run);
-    }
-    return toClaimedRuns(ledger, held, expiresAt);
-  });
-  // There may be more: the agent asks again.
-  return { runs, next_due_at: toInstant(parts.clock.now()) };
+  await readFlowRuns(ledger, known);
+  const held = [...ledger.flowRuns.values()].filter((run) => run.lease_agent_id === agent.id);
+  for (const run of held) {
+    run.lease_expires_at = expiresAt;
+    run.heartbeat = ledger.now;
+    ledger.changedFlowRuns.add(run);
+  }
+  return toClaimedRuns(ledger, held, expiresAt);
 }
 
 async function toClaimedRuns(ledger: Ledger, runs: readonly FlowRunRow[], expiresAt: string): Promise<ClaimedRun[]> {
