@@ -3,8 +3,8 @@
  *
  *     node scripts/with-postgres.mjs tap dist/test/db/*.test.js
  *
- * The command finds the server's URL in MILLRACE_TEST_POSTGRES, and what starts and stops it in MILLRACE_TEST_POSTGRES_CONTROL:
- * pg_ctl and its words as a JSON list, without the verb. Where a URL is in the environment already, that server is used. Postgres' programs are looked for in POSTGRES_BIN, on the
+ * The command finds the server's URL in MILLRACE_TEST_POSTGRES; behind --may-restart also what starts and stops it, in
+ * MILLRACE_TEST_POSTGRES_CONTROL: pg_ctl and its words as a JSON list, without the verb. Where a URL is in the environment already, that server is used. Postgres' programs are looked for in POSTGRES_BIN, on the
  * PATH, and where Debian puts them. Nothing is flushed to the disk, so a commit survives the server's crash and no power cut.
  */
 import { execFileSync, spawn } from "node:child_process";
@@ -13,9 +13,11 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 
-const [command, ...words] = process.argv.slice(2);
+const [first, ...others] = process.argv.slice(2);
+const mayRestart = first === "--may-restart";
+const [command, ...words] = mayRestart ? others : [first, ...others];
 if (command === undefined) {
-  console.error("Usage: node scripts/with-postgres.mjs <command> [words…]");
+  console.error("Usage: node scripts/with-postgres.mjs [--may-restart] <command> [words…]");
   process.exit(1);
 }
 
@@ -117,7 +119,7 @@ if (process.env.MILLRACE_TEST_POSTGRES) {
     process.exitCode = await runCommand({
       ...process.env,
       MILLRACE_TEST_POSTGRES: server.url,
-      MILLRACE_TEST_POSTGRES_CONTROL: server.control,
+      ...(mayRestart ? { MILLRACE_TEST_POSTGRES_CONTROL: server.control } : {}),
     });
   } finally {
     server.stop();

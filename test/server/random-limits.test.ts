@@ -224,7 +224,7 @@ async function check(cloud: TestCloud): Promise<void> {
   if (orphans.length > 0) throw new Error(`Slots of runs that are not under way: ${JSON.stringify(orphans)}`);
   const lacking = await cloud.rows(
     `SELECT t.id, l.tag FROM task_run t JOIN task k ON k.id = t.task_id JOIN flow_run r ON r.id = t.flow_run_id
-       JOIN task_tag_limit l ON EXISTS (SELECT 1 FROM json_each(k.tags) j WHERE j.value = l.tag)
+       JOIN task_tag_limit l ON k.tags LIKE '%"' || l.tag || '"%'
      WHERE t.state = 'Running' AND r.lease_agent_id IS NOT NULL AND r.state = 'Running'
        AND NOT EXISTS (SELECT 1 FROM concurrency_slot s WHERE s.run_id = t.id AND s.name = l.tag)
        AND NOT EXISTS (SELECT 1 FROM flow_run_state h WHERE h.flow_run_id = r.id AND h.state = 'Scheduled' AND h.version > 1)`,

@@ -142,6 +142,7 @@ export class PostgresDatabase implements Database {
 
   async #read(statement: Statement): Promise<Answer> {
     for (let losses = 1; ; losses++) {
+      if (this.#closed) throw closedError(this.#name);
       try {
         return await this.#pool.query<object>(statement);
       } catch (error) {

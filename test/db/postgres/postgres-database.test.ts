@@ -208,6 +208,7 @@ t.test("a Postgres database", needsPostgres, async (t) => {
     const closed = await openDatabase(url);
     await closed.close();
     await closed.close();
+    await t.rejects(closed.all("SELECT id FROM tenant"), { code: "DATABASE_FAILED", message: /is closed/ });
     await t.rejects(
       closed.write(async () => {}),
       { code: "DATABASE_FAILED", message: /is closed/ },
