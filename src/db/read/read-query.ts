@@ -196,6 +196,10 @@ async function takeTurn({ budget }: Reading, info: TableInfo): Promise<void> {
   budget.turn = turn.then(() => immediate());
   await turn;
   if (budget.refused) throw refuse(info, "another part of the operation was refused");
+  if (performance.now() > budget.until) {
+    budget.refused = true;
+    throw refuse(info, "the operation has taken longer than one may", "Ask for fewer rows, or in several queries.");
+  }
 }
 
 /** By parent id, or by 0 at the root. */

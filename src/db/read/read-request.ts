@@ -96,6 +96,8 @@ export interface ReadBudget {
   rowsLeft: number;
   /** When the next statement may be executed: one in each turn of the event loop, so that others are answered meanwhile. */
   turn: Promise<void>;
+  /** When the operation has taken too long, as `performance.now()` counts: none of its statements is begun after that. */
+  readonly until: number;
   /** Set when the operation is refused: none of its other parts reads any more. */
   refused: boolean;
 }

@@ -97,18 +97,12 @@ export function makeGraphqlApi(
     return { kind: operation.kind, firstRoot: operation.firstRoot, args };
   }
 
-  const sse = createSseHandler<Incoming, undefined, ContextValue>({
+  const sse = createSseHandler<Prepared, undefined, ContextValue>({
     // Without stream tokens only single connections are left: each carries one operation.
     authenticate: () => null,
     // The document cache has.
     validate: () => [],
-    onSubscribe: async (request) => {
-      const prepared = await prepare(request.raw);
-      if (!("status" in prepared)) return prepared.args;
-      const status = streamStatus(prepared);
-      const headers = { "content-type": JSON_TYPE, ...retryHeaders(prepared) };
-      return [JSON.stringify({ errors: prepared.errors }), { status, statusText: "", headers }];
-    },
+    onSubscribe: ({ raw }) => raw.args,
     onNext: (_context, _request, result) => withWireErrors(result, wireError),
   });
 
@@ -160,23 +154,16 @@ export function makeGraphqlApi(
       return "status" in caller ? toAnswer({ ...caller, status: streamStatus(caller) }) : undefined;
     },
     async stream(request, response, read) {
-      const { method = "GET", url = "/" } = request;
-      const caller = await authenticate(request);
-      if ("status" in caller) {
-        const { status, text } = toAnswer({ ...caller, status: streamStatus(caller) });
-        for (const [name, value] of Object.entries(retryHeaders(caller))) response.setHeader(name, value);
+      const prepared = await prepare({ request, read });
+      if ("status" in prepared) {
+        const { status, text } = toAnswer({ ...prepared, status: streamStatus(prepared) });
+        for (const [name, value] of Object.entries(retryHeaders(prepared))) response.setHeader(name, value);
         return answerJson(request, response, status, text);
       }
-      const body = await read();
       const headers = { get: (name: string) => headerOf(request, name) };
-      const [events, init] = await sse({
-        method,
-        url,
-        headers,
-        body,
-        raw: { request, read: () => body },
-        context: undefined,
-      });
+      // What was read of the request already is not read again: only its headers count, and what to execute.
+      const body = { query: "" };
+      const [events, init] = await sse({ method: "POST", url: "/", headers, body, raw: prepared, context: undefined });
       response.writeHead(init.status, init.headers);
       if (events === null || events === undefined || typeof events === "string") {
         response.end(events ?? undefined);

@@ -15,6 +15,8 @@ export interface ReadLimits {
   maxCost: number;
   /** The SQL statements of the operation: one for each root, and for each relation in its selections. */
   maxStatements: number;
+  /** How long the operation may take, in milliseconds, before none of its statements is begun any more. */
+  maxMs: number;
 }
 
 export const defaultReadLimits: Readonly<ReadLimits> = {
@@ -27,6 +29,8 @@ export const defaultReadLimits: Readonly<ReadLimits> = {
   maxCost: 1_000_000,
   // Several times what any client's query has; a statement may take as long as a look through a whole table.
   maxStatements: 100,
+  // The protocol's client waits 15 s for an answer.
+  maxMs: 10_000,
 };
 
 /** Rows taken for a list at the root that names no limit: most such lists are short, or found by an id. */
@@ -45,8 +49,9 @@ export class OperationCost {
 
   constructor(limits: Readonly<ReadLimits>) {
     this.limits = limits;
-    const { defaultRows, maxRows, maxRowsRead } = limits;
-    this.budget = { defaultRows, maxRows, rowsLeft: maxRowsRead, turn: Promise.resolve(), refused: false };
+    const { defaultRows, maxRows, maxRowsRead, maxMs } = limits;
+    const until = performance.now() + maxMs;
+    this.budget = { defaultRows, maxRows, rowsLeft: maxRowsRead, turn: Promise.resolve(), until, refused: false };
   }
 
   /**
