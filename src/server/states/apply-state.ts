@@ -125,6 +125,11 @@ export function moveTaskRun(ledger: Ledger, flowRun: FlowRunRow, run: TaskRunRow
     }
     run.heartbeat = ledger.now;
   }
+  if (to === "Submitted" && flowRun.lease_agent_id === null) {
+    // A process is being started that goes on with the flow run: it has as long to begin as a new run's has.
+    flowRun.heartbeat = ledger.now;
+    ledger.changedFlowRuns.add(flowRun);
+  }
   writeTaskRun(ledger, run, read);
   return null;
 }

@@ -134,6 +134,25 @@ t.test("a slow start is left alone for ten minutes, and a run that began meanwhi
   t.match(await flowRunRow(cloud, dead), { state: "Scheduled", times_resurrected: 1 });
 });
 
+t.test(
+  "a process that is started for a task that is due again may be slow too: the run is not revived beside it",
+  async (t) => {
+    const { cloud, letPass, start, setTask, beat } = await pythonBed(t);
+    const id = await start();
+    await setTask(id, "a-1", "Running");
+    await setTask(id, "a-1", "Retrying");
+    await letPass(2 * SILENT);
+    t.match(await flowRunRow(cloud, id), { state: "Running" }, "it waits for its retry, and nobody beats");
+    await setTask(id, "a-1", "Submitted");
+    await letPass(SILENT - SECOND);
+    t.match(await flowRunRow(cloud, id), { state: "Running", times_resurrected: 0 });
+    await beat(id);
+    await setTask(id, "a-1", "Running");
+    await letPass(SILENT - SECOND);
+    t.match(await taskRunStates(cloud, id), { "a-1": "Running" });
+  },
+);
+
 t.test("a run that is revived ten times in vain is Failed", async (t) => {
   const { cloud, letPass, start, set } = await pythonBed(t);
   const id = await start("Submitted");
