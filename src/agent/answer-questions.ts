@@ -1,6 +1,6 @@
 import type { Cloud, RegisteredFlow } from "../client/cloud.js";
 import { sleepUnlessAborted } from "../client/retry.js";
-import { findLocalSecret } from "../client/secrets.js";
+import { findSecret } from "../client/secrets.js";
 import { fromWireState, type WireState } from "../codec/state-json.js";
 import { MillraceError } from "../core/errors.js";
 import { secretNotDeclared } from "../core/secret.js";
@@ -11,7 +11,7 @@ import { awayWaitMs } from "./back-off.js";
 
 /** What the answers are taken from, and on whose behalf. */
 export interface Asked {
-  cloud: Pick<Cloud, "cachedStates" | "cancelFlowRun" | "createFlowRun" | "flowRunState" | "latestFlow">;
+  cloud: Pick<Cloud, "cachedStates" | "cancelFlowRun" | "createFlowRun" | "flowRunState" | "latestFlow" | "query">;
   /** The flow version whose run asks. */
   flowId: string;
   /** Fires when nobody waits for answers any more. */
@@ -51,7 +51,7 @@ async function answerOnce(question: HostQuestion, asked: Asked): Promise<unknown
       return cloud.cachedStates({ flowId, taskSlug, cacheKey, sinceAt });
     }
     case "secret":
-      return readSecret(question.name, asked.flow);
+      return declaredSecret(question.name, asked);
     case "create flow run":
       return createRun(question, asked);
     case "flow run's end":
@@ -63,12 +63,12 @@ async function answerOnce(question: HostQuestion, asked: Asked): Promise<unknown
   }
 }
 
-/** From the agent's own environment and home folder. What the flow declares is taken from its registration, not from its thread. */
-function readSecret(name: string, flow: Asked["flow"]): unknown {
+/** What the flow declares is taken from its registration, not from its thread. */
+async function declaredSecret(name: string, { flow, cloud }: Asked): Promise<unknown> {
   // A version that was registered before flows declared their secrets has no list of them.
   const declared = flow?.spec.secrets ?? [];
   if (!declared.includes(name)) throw secretNotDeclared(flow?.name ?? "", name, declared);
-  return findLocalSecret(name);
+  return findSecret(name, cloud);
 }
 
 function checkMade(flowRunId: string, { made }: Asked): void {

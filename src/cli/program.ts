@@ -7,10 +7,12 @@ import { addCancelCommand } from "./commands/cancel.js";
 import { addCreateCommands } from "./commands/create.js";
 import { addDeployCommand } from "./commands/deploy.js";
 import { addGetCommands } from "./commands/get.js";
+import { addKeyValueCommands } from "./commands/kv.js";
 import { addLimitCommands } from "./commands/limit.js";
 import { addResumeCommand } from "./commands/resume.js";
 import { addRunCommand } from "./commands/run.js";
 import { addScheduleCommands } from "./commands/schedule.js";
+import { addSecretCommands } from "./commands/secret.js";
 import { addServerCommands } from "./commands/server.js";
 import { addWhyCommand } from "./commands/why.js";
 
@@ -45,6 +47,8 @@ export function makeProgram(host: Host): Command {
   addWhyCommand(program, host);
   addLimitCommands(program, host);
   addScheduleCommands(program, host);
+  addSecretCommands(program, host);
+  addKeyValueCommands(program, host);
   return program;
 }
 

@@ -1,7 +1,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { MillraceError } from "../core/errors.js";
+import { isMillraceError, MillraceError } from "../core/errors.js";
 import { millraceHome } from "../core/home.js";
+import type { Cloud } from "./cloud.js";
+import { readSecret } from "./settings.js";
 
 type Env = NodeJS.ProcessEnv;
 
@@ -25,16 +27,45 @@ export function findLocalSecret(
   env: Env = process.env,
 ): unknown {
   if (Object.hasOwn(given, name) && given[name] !== undefined) return given[name];
-  const variable = `${SECRET_VARIABLE}${name}`;
-  const text = env[variable];
-  if (text !== undefined) return fromText(text);
-  const file = secretsFile(env);
-  const kept = readSecrets(file);
-  if (Object.hasOwn(kept, name)) return kept[name];
+  const found = lookOnMachine(name, env);
+  if (found) return found.value;
   throw new MillraceError("SECRET_NOT_FOUND", `There is no secret "${name}".`, {
-    hint: `Set the environment variable ${variable}, or put ${JSON.stringify(name)} into "${file}"; \`flow.run()\` also takes it as its option \`secrets\`.`,
+    hint: `Set ${placesOnMachine(name, env)}; \`flow.run()\` also takes it as its option \`secrets\`.`,
   });
 }
+
+/**
+ * The value of a secret under an agent: from this machine, as {@link findLocalSecret}, which may so stand for the Cloud's;
+ * and else the Cloud's.
+ * @throws SECRET_NOT_FOUND naming those places, SECRETS_FILE_INVALID, and what the Cloud throws
+ */
+export async function findSecret(name: string, cloud: Pick<Cloud, "query">, env: Env = process.env): Promise<unknown> {
+  const found = lookOnMachine(name, env);
+  if (found) return found.value;
+  try {
+    return await readSecret(cloud, name);
+  } catch (error) {
+    if (!isMillraceError(error, "SECRET_NOT_FOUND")) throw error;
+    throw new MillraceError(
+      "SECRET_NOT_FOUND",
+      `There is no secret "${name}", neither at the agent nor in the Cloud.`,
+      {
+        hint: `Run \`millrace secret set ${name}\`. Or set, where the agent runs, ${placesOnMachine(name, env)}.`,
+        cause: error,
+      },
+    );
+  }
+}
+
+function lookOnMachine(name: string, env: Env): { value: unknown } | undefined {
+  const text = env[SECRET_VARIABLE + name];
+  if (text !== undefined) return { value: fromText(text) };
+  const kept = readSecrets(secretsFile(env));
+  return Object.hasOwn(kept, name) ? { value: kept[name] } : undefined;
+}
+
+const placesOnMachine = (name: string, env: Env): string =>
+  `the environment variable ${SECRET_VARIABLE}${name}, or put ${JSON.stringify(name)} into "${secretsFile(env)}"`;
 
 function fromText(text: string): unknown {
   try {

@@ -46,6 +46,7 @@ export const errorCodes = {
   SECRET_NOT_DECLARED: "A task asks for a secret that its flow does not declare.",
   SECRET_INVALID: "A secret's value was refused by its schema.",
   SECRETS_KEY_INVALID: "The key of the Cloud's secrets is missing, is not the one that sealed them, or cannot be used.",
+  KEY_VALUE_NOT_FOUND: "The Cloud keeps nothing under that key.",
   SECRETS_FILE_INVALID: "The file that holds secrets cannot be read.",
   RESULT_LOCATION_INVALID: "A result's location or a target cannot be used.",
   RESULT_TOO_LARGE: "A result is larger than its place takes.",

@@ -18,6 +18,7 @@ function asking() {
     cancelFlowRun: (flowRunId) => cloud.cancelFlowRun(flowRunId),
     createFlowRun: (run) => cloud.createFlowRun(run),
     latestFlow: (project, name) => cloud.latestFlow(project, name),
+    query: (document, variables) => cloud.query(document, variables),
     flowRunState(flowRunId) {
       looks.count += 1;
       return cloud.flowRunState(flowRunId);

@@ -8,6 +8,7 @@ import { onStopSignals } from "../signals.js";
 import { addBackupCommand } from "./server-backup.js";
 import { DATABASE_OPTION, databasePlace } from "./server-database.js";
 import { exportTo, importFrom } from "./server-move.js";
+import { addRotateKeyCommand } from "./server-rotate-key.js";
 import { addVerifyCommand } from "./server-verify.js";
 
 interface StartOptions extends ServiceFlags {
@@ -63,6 +64,7 @@ export function addServerCommands(program: Command, host: Host): void {
   addServiceFlags(startCommand).action(host.action(start));
   addBackupCommand(server, host);
   addVerifyCommand(server, host);
+  addRotateKeyCommand(server, host);
   withShared(
     server.command("export <file>").description("write a Cloud's whole database into a file"),
     "millrace server export cloud.jsonl --database ./millrace.db",
