@@ -58,6 +58,18 @@ export function slotsUnderFlowRuns(reads: Reads, flowRunIds: readonly string[]):
   );
 }
 
+/** The limits of which runs of these flows hold slots. */
+export function slotNamesUnderFlows(
+  reads: Reads,
+  flowIds: readonly string[],
+): Promise<{ kind: LimitKind; name: string }[]> {
+  return reads.all(
+    `SELECT DISTINCT s.kind, s.name FROM concurrency_slot s JOIN flow_run r ON r.id = s.flow_run_id
+     WHERE r.flow_id IN (SELECT value FROM json_each(?1))`,
+    listOf(flowIds),
+  );
+}
+
 const SLOT_COLUMNS = ["tenant_id", "kind", "name", "run_id", "flow_run_id", "taken_at"];
 const TAKE_SLOT = `${insertSql("concurrency_slot", SLOT_COLUMNS)} ON CONFLICT (tenant_id, kind, name, run_id) DO NOTHING`;
 
@@ -123,6 +135,11 @@ export async function requestedNames(reads: Reads, flowRunIds: readonly string[]
   return rows.map(({ name }) => name);
 }
 
+/** The lines in which somebody stands. */
+export function slotLines(reads: Reads): Promise<{ tenant_id: string; name: string }[]> {
+  return reads.all("SELECT DISTINCT tenant_id, name FROM slot_request ORDER BY tenant_id, name");
+}
+
 /** All names of a task run that stands in lines. */
 export async function requestsOfRuns(reads: Reads, runIds: readonly string[]): Promise<SlotRequestRow[]> {
   return reads.all(
@@ -180,6 +197,14 @@ export async function tagsOfTasks(reads: Reads, taskIds: readonly string[]): Pro
     listOf(taskIds),
   );
   return new Map(rows.map(({ id, tags }) => [id, JSON.parse(tags) as string[]]));
+}
+
+/** Lets no flow run of a tenant that is under way move, nor a task run of it, until the transaction ends. */
+export async function holdRunsUnderWay(transaction: Transaction, tenantId: string): Promise<void> {
+  await transaction.all(
+    `SELECT id FROM flow_run WHERE tenant_id = ?1 AND state IN ('Running', 'Submitted', 'Cancelling') ORDER BY id FOR SHARE`,
+    tenantId,
+  );
 }
 
 /** Flow runs under way, with their labels as stored. */

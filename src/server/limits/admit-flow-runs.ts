@@ -26,7 +26,9 @@ export async function admitFlowRuns(ledger: Ledger, book: SlotBook, moves: Limit
   const owned = await slotsOfRuns(ledger.transaction, flowRunIds, flowRunIds);
   for (const { run, labels } of wanting) {
     const has = (label: string) => owned.some((slot) => slot.run_id === run.id && slot.name === label);
-    const missing = labels.filter((label) => !has(label));
+    // Those that are limited still, now that the book is open.
+    const limited = labels.filter((name) => book.has({ kind: "flow_label", name }));
+    const missing = limited.filter((label) => !has(label));
     const full = missing.filter((name) => book.free({ kind: "flow_label", name }) <= 0);
     // Whom an agent holds the queue has let through.
     if (full.length === 0 || run.lease_agent_id !== null) await book.take(missing.map((label) => slotOf(run, label)));

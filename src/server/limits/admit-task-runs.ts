@@ -42,7 +42,9 @@ export async function admitTaskRuns(
   const admitted: string[] = [];
   for (const each of wanting) {
     const own = owned.get(each.run.id) ?? [];
-    const missing = each.names.filter((name) => !own.some((slot) => slot.name === name));
+    // Those that are limited still, now that the book is open.
+    const limited = each.names.filter((name) => book.has({ kind: "task_tag", name }));
+    const missing = limited.filter((name) => !own.some((slot) => slot.name === name));
     const full = missing.filter((name) => book.free({ kind: "task_tag", name }) <= 0);
     if (full.length === 0) {
       await book.take(missing.map((name) => slotOf(each.run, name)));

@@ -4,6 +4,7 @@ import {
   heldSlots,
   type LimitKind,
   type LimitRow,
+  limitsOf,
   type SlotRow,
   takeSlots,
 } from "../../db/queries/limits.js";
@@ -27,7 +28,7 @@ const keyOf = ({ kind, name }: LimitName): string => `${kind} ${name}`;
 /** A tenant's limits and how many of their slots are taken, as one transaction counts them. */
 export class SlotBook {
   readonly #owner: SlotOwner;
-  readonly #limits: ReadonlyMap<string, LimitRow>;
+  readonly #limits: Map<string, LimitRow>;
   readonly #held = new Map<string, number>();
   readonly #open = new Set<LimitKind>();
 
@@ -50,7 +51,7 @@ export class SlotBook {
   }
 
   /**
-   * Holds the limits of a kind until the transaction ends, and counts their slots. One name for all limits of a kind: a task
+   * Holds the limits of a kind until the transaction ends, reads them anew, and counts their slots. One name for all limits of a kind: a task
    * may need slots of several, and a grant looks at those of others.
    */
   async open(kind: LimitKind): Promise<void> {
@@ -58,6 +59,11 @@ export class SlotBook {
     this.#open.add(kind);
     const { transaction, tenantId } = this.#owner;
     await transaction.lock(`limits ${tenantId} ${kind}`);
+    // Who had them before may have taken a limit away: a slot of one that is gone would be given up by nobody.
+    for (const [key, limit] of this.#limits) if (limit.kind === kind) this.#limits.delete(key);
+    for (const limit of await limitsOf(transaction, tenantId)) {
+      if (limit.kind === kind) this.#limits.set(keyOf(limit), limit);
+    }
     for (const [name, held] of await heldSlots(transaction, tenantId, kind))
       this.#held.set(keyOf({ kind, name }), held);
   }

@@ -11,6 +11,7 @@ import { newId } from "../../core/ids.js";
 import {
   deleteLimit,
   flowRunsUnderWay,
+  holdRunsUnderWay,
   type LimitKind,
   limitsOf,
   runningTaskRuns,
@@ -57,8 +58,11 @@ function update(kind: LimitKind, name: string, slots: number, { parts, caller }:
   return withLedger(parts, { tenantId: caller.tenantId }, async (ledger) => {
     const { transaction, tenantId, now } = ledger;
     const book = new SlotBook(ledger, await limitsOf(transaction, tenantId));
+    const isNew = !book.has({ kind, name });
+    // Who leaves just now does not know of the limit, and would leave a slot behind. Before the limits are held: who wants
+    // those holds its run already.
+    if (isNew) await holdRunsUnderWay(transaction, tenantId);
     await book.open(kind);
-    const isNew = !(await limitsOf(transaction, tenantId)).some((each) => each.kind === kind && each.name === name);
     const id = await setLimit(transaction, { id: newId(), kind, name, slots, tenantId, now });
     if (isNew) await book.take(await underWay(ledger, kind, name));
     ledger.limitMoves.changed.push({ kind, name });
