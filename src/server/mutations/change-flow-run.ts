@@ -8,6 +8,7 @@ import { MillraceError } from "../../core/errors.js";
 import { normalizeLabels } from "../../core/labels.js";
 import { isScheduled, type StateType } from "../../core/state.js";
 import { deleteFlowRuns, type FlowRunRow, setFlowRunLabels, setFlowRunName } from "../../db/queries/flow-runs.js";
+import { slotsUnderFlowRuns } from "../../db/queries/limits.js";
 import type { RequestContext } from "../parts.js";
 import { noteDue } from "../states/apply-state.js";
 import { type Ledger, readFlowRuns, withLedger } from "../states/ledger.js";
@@ -48,6 +49,8 @@ export function deleteFlowRun(input: DeleteFlowRunInput, { parts, caller }: Requ
     if (run.lease_agent_id !== null) {
       ledger.effects.push({ kind: "stop", agentId: run.lease_agent_id, flowRunId: run.id });
     }
+    // Its slots go with it.
+    ledger.limitMoves.changed.push(...(await slotsUnderFlowRuns(ledger.transaction, [run.id])));
     await deleteFlowRuns(ledger.transaction, [run.id]);
     return DONE;
   });

@@ -22,7 +22,7 @@ import type { FlowGroupRow } from "../../db/queries/flows.js";
 import type { RequestContext } from "../parts.js";
 import { checkSerializedSchedule, remakeRuns, scheduleNow } from "../registration/flow-schedule.js";
 import { groupSchedule } from "../registration/group-schedule.js";
-import { stopHeldRuns } from "../registration/held-runs.js";
+import { letGoOfRuns } from "../registration/held-runs.js";
 import { type Ledger, withLedger } from "../states/ledger.js";
 import { flowUnknown } from "./flows.js";
 
@@ -86,7 +86,7 @@ export function deleteFlowGroup(
   return withLedger(parts, { tenantId: caller.tenantId }, async (ledger) => {
     const group = await holdFlowGroup(ledger.transaction, ledger.tenantId, groupId);
     if (!group) return { success: false, error: groupUnknown(groupId).message };
-    await stopHeldRuns(ledger, await flowsOfGroup(ledger.transaction, groupId));
+    await letGoOfRuns(ledger, await flowsOfGroup(ledger.transaction, groupId));
     await deleteFlowGroupRow(ledger.transaction, groupId);
     return DONE;
   });

@@ -21,7 +21,7 @@ import { holdProject } from "../../db/queries/projects.js";
 import type { RequestContext } from "../parts.js";
 import { archiveVersion } from "../registration/archive-flow.js";
 import { checkCovered, checkSerializedSchedule, scheduleNow, scheduleOf } from "../registration/flow-schedule.js";
-import { stopHeldRuns } from "../registration/held-runs.js";
+import { letGoOfRuns } from "../registration/held-runs.js";
 import { type Ledger, withLedger } from "../states/ledger.js";
 import { projectUnknown } from "./projects.js";
 
@@ -82,7 +82,7 @@ export function deleteFlow(
   return withLedger(parts, { tenantId: caller.tenantId }, async (ledger) => {
     const flow = await holdFlow(ledger.transaction, ledger.tenantId, flowId);
     if (!flow) return { success: false, error: flowUnknown(flowId).message };
-    await stopHeldRuns(ledger, [flowId]);
+    await letGoOfRuns(ledger, [flowId]);
     await deleteFlowRow(ledger.transaction, flowId);
     return DONE;
   });

@@ -14,7 +14,7 @@ import { holdProject, insertProject, type ProjectRow, writeProject } from "../..
 import { isMember } from "../../db/queries/tenants.js";
 import { tenantNotFound } from "../access/auth.js";
 import { type RequestContext, toInstant } from "../parts.js";
-import { stopHeldRuns } from "../registration/held-runs.js";
+import { letGoOfRuns } from "../registration/held-runs.js";
 import { withLedger } from "../states/ledger.js";
 
 /** In the caller's tenant, or in the one that the input names, when it is the user's. */
@@ -76,7 +76,7 @@ export function deleteProject(
   return withLedger(parts, { tenantId: caller.tenantId }, async (ledger) => {
     const project = await holdProject(ledger.transaction, ledger.tenantId, projectId);
     if (!project) return { success: false, error: projectUnknown(projectId).message };
-    await stopHeldRuns(ledger, await flowsOfProject(ledger.transaction, projectId));
+    await letGoOfRuns(ledger, await flowsOfProject(ledger.transaction, projectId));
     await deleteProjectRow(ledger.transaction, projectId);
     return { success: true, error: null };
   });

@@ -7,6 +7,7 @@ import { deleteOld, type RetentionOptions } from "./retention.js";
 import { ScheduleRounds } from "./schedule-rounds.js";
 import { DEFAULT_MISSED_AFTER_MS } from "./scheduler.js";
 import type { Service } from "./service-runner.js";
+import { lookThroughLines } from "./slot-lines.js";
 
 /** Periods and thresholds of the server's services, in milliseconds. */
 export interface ServiceOptions {
@@ -39,6 +40,9 @@ const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
 /** What agents and tokens did is written down so often, and no more is lost in a crash. */
 const PRESENCE_MS = 5 * SECOND_MS;
+
+/** So long a slot may stay free that nobody was told of. */
+const SLOT_LINES_MS = 30 * SECOND_MS;
 
 /** All services of a server, in the order in which a round runs them. */
 export function makeServices(dueTimer: DueTimer, options: ServiceOptions): Service[] {
@@ -84,6 +88,7 @@ export function makeServices(dueTimer: DueTimer, options: ServiceOptions): Servi
       servers: "once",
       tick: (parts, round) => raiseRuns(parts, round, silentAfterMs),
     },
+    { name: "slot lines", periodMs: SLOT_LINES_MS, servers: "once", tick: (parts) => lookThroughLines(parts) },
     {
       name: "late runs",
       periodMs: late.everyMs ?? 5 * SECOND_MS,

@@ -126,6 +126,9 @@ export async function letWait(ledger: Ledger, run: FlowRunRow, why: string): Pro
   run.updated = ledger.now;
   ledger.changedFlowRuns.add(run);
   ledger.limitMoves.handedBack.add(run);
+  // A slot may have come free while it was passed over: as somebody changed it just then, or as it was offered to a run
+  // that nobody has taken. No heartbeat looks after it from now on.
+  ledger.limitMoves.lookedAfter.push(run.id);
   await forgetOffers(ledger, run);
   const dueAt = await earliestTaskRunDue(ledger.transaction, run.id);
   if (dueAt !== null) await noteDue(ledger, run, dueAt);
