@@ -1,4 +1,5 @@
 import type { Cloud } from "../../src/client/cloud.js";
+import { isMillraceError } from "../../src/core/errors.js";
 import { openToVerify } from "../../src/db/verify/open-to-verify.js";
 import { type Violation, verifyDatabase } from "../../src/db/verify/verify-database.js";
 
@@ -14,6 +15,8 @@ export interface ClientLedger {
   readonly ended: Set<string>;
   /** How many states in all. */
   readonly acknowledged: number;
+  /** Requests that the Cloud refused because its database failed. */
+  readonly refusedByDatabase: number;
   /** The Cloud as seen by a client whose answers are written down. */
   watch(cloud: Cloud): Cloud;
 }
@@ -26,6 +29,15 @@ export function clientLedger(): ClientLedger {
   const claims: ClientLedger["claims"] = [];
   const ended = new Set<string>();
   let acknowledged = 0;
+  let refusedByDatabase = 0;
+  const answered = async <T>(call: Promise<T>): Promise<T> => {
+    try {
+      return await call;
+    } catch (error) {
+      if (isMillraceError(error, "DATABASE_FAILED")) refusedByDatabase += 1;
+      throw error;
+    }
+  };
   const took = (id: string, type: string) => {
     acknowledged += 1;
     const list = states.get(id) ?? [];
@@ -38,17 +50,17 @@ export function clientLedger(): ClientLedger {
   const watch = (cloud: Cloud): Cloud => ({
     ...cloud,
     async createFlowRun(run) {
-      const id = await cloud.createFlowRun(run);
+      const id = await answered(cloud.createFlowRun(run));
       created.add(id);
       return id;
     },
     async claimRuns(claim) {
-      const answer = await cloud.claimRuns(claim);
+      const answer = await answered(cloud.claimRuns(claim));
       gave(claim.agentId, answer.runs);
       return answer;
     },
     async reportStates(batch, claim) {
-      const answer = await cloud.reportStates(batch, claim);
+      const answer = await answered(cloud.reportStates(batch, claim));
       if (claim && answer.claimed) gave(claim.agentId, answer.claimed.runs);
       const refused = new Set(answer.refused.map((each) => each.flowRunId));
       const queued = new Set(answer.queued);
@@ -70,6 +82,9 @@ export function clientLedger(): ClientLedger {
     ended,
     get acknowledged() {
       return acknowledged;
+    },
+    get refusedByDatabase() {
+      return refusedByDatabase;
     },
     watch,
   };
