@@ -35,10 +35,12 @@ export async function createFlow(input: CreateFlowInput, context: RequestContext
   const flow = readSerializedFlow(input.serialized_flow);
   checkSchemas(flow.parameters);
   checkSerializedSchedule(flow.name, flow.schedule);
-  const { payload, isScheduled, uncovered } = await withLedger(parts, { tenantId: caller.tenantId }, (ledger) =>
+  const { tenantId } = caller;
+  const changedMs = parts.clock.now();
+  const { payload, isScheduled, uncovered } = await withLedger(parts, { tenantId }, (ledger) =>
     register(ledger, flow, input),
   );
-  if (isScheduled) await scheduleNow(parts, caller.tenantId, [payload.id]);
+  if (isScheduled) await scheduleNow(parts, { tenantId, changedMs }, [payload.id]);
   if (uncovered.length > 0) {
     // As Prefect's server does: the flow is registered all the same.
     const message = `The schedule of flow "${flow.name}" was not made active: not every clock has a value for ${uncovered.join(", ")}.`;

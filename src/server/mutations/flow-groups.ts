@@ -121,13 +121,15 @@ async function change(
   to: (group: FlowGroupRow) => FlowGroupChange,
   remake?: "schedule" | "runs",
 ): Promise<SuccessPayload> {
-  const flows = await withLedger(parts, { tenantId: caller.tenantId }, async (ledger) => {
+  const { tenantId } = caller;
+  const changedMs = parts.clock.now();
+  const flows = await withLedger(parts, { tenantId }, async (ledger) => {
     const group = await groupOf(ledger, groupId);
     const changes = to(group);
     await writeFlowGroup(ledger.transaction, groupId, changes, ledger.now);
     return remake ? remakeRuns(ledger, { ...group, ...changes }, remake) : [];
   });
-  await scheduleNow(parts, caller.tenantId, flows);
+  await scheduleNow(parts, { tenantId, changedMs }, flows);
   return DONE;
 }
 

@@ -35,7 +35,9 @@ export async function setScheduleActive(
   { flow_id: flowId }: SetScheduleActiveInput,
   { parts, caller }: RequestContext,
 ): Promise<SuccessPayload> {
-  const payload = await withLedger(parts, { tenantId: caller.tenantId }, async (ledger) => {
+  const { tenantId } = caller;
+  const changedMs = parts.clock.now();
+  const payload = await withLedger(parts, { tenantId }, async (ledger) => {
     const group = await holdFlowGroupOf(ledger.transaction, ledger.tenantId, flowId);
     if (!group) throw flowUnknown(flowId);
     const flow = await flowOf(ledger, flowId);
@@ -47,7 +49,7 @@ export async function setScheduleActive(
     if (flow.is_schedule_active === 0) await writeScheduleActive(ledger.transaction, [flowId], true, ledger.now);
     return DONE;
   });
-  if (payload.success) await scheduleNow(parts, caller.tenantId, [flowId]);
+  if (payload.success) await scheduleNow(parts, { tenantId, changedMs }, [flowId]);
   return payload;
 }
 

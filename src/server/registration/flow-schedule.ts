@@ -94,13 +94,17 @@ export async function remakeRuns(
 }
 
 /**
- * Makes the upcoming runs of these flows. What goes wrong is logged and no more: the change that asked for it is done, and
+ * Makes the upcoming runs of these flows, which were changed at `changedMs`. What goes wrong is logged and no more: the change that asked for it is done, and
  * the scheduler comes by again.
  */
-export async function scheduleNow(parts: ServerParts, tenantId: string, flowIds: readonly string[]): Promise<void> {
+export async function scheduleNow(
+  parts: ServerParts,
+  { tenantId, changedMs }: { tenantId: string; changedMs: number },
+  flowIds: readonly string[],
+): Promise<void> {
   for (const flowId of flowIds) {
     try {
-      await scheduleFlow(parts, tenantId, flowId);
+      await scheduleFlow(parts, { tenantId, flowId, changedMs });
     } catch (error) {
       parts.log({ level: "error", message: `The runs of flow ${flowId} could not be made at once.`, error });
     }

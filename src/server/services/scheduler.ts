@@ -38,12 +38,16 @@ export const DEFAULT_MISSED_AFTER_MS = 5 * 60 * 1000;
 const RUNS_AT_ONCE = 20;
 
 /**
- * Makes the upcoming runs of one flow at once: for whoever has changed its schedule, or made it active. What passed before
- * is not looked at. Nothing is done, and nothing is wrong, where the flow has no active schedule.
+ * Makes the upcoming runs of one flow at once: for whoever has changed its schedule, or made it active, at `changedMs`. What
+ * passed before is not looked at; what was due since then, while the change was written, has its run. Nothing is done, and
+ * nothing is wrong, where the flow has no active schedule.
  */
-export async function scheduleFlow(parts: ServerParts, tenantId: string, flowId: string): Promise<void> {
+export async function scheduleFlow(
+  parts: ServerParts,
+  { tenantId, flowId, changedMs }: { tenantId: string; flowId: string; changedMs: number },
+): Promise<void> {
   const nowMs = parts.clock.now();
-  const look = { afterMs: nowMs, nowMs, missedAfterMs: DEFAULT_MISSED_AFTER_MS, wasAway: false };
+  const look = { afterMs: changedMs, changedMs, nowMs, missedAfterMs: DEFAULT_MISSED_AFTER_MS, wasAway: false };
   await lookAtFlow(parts, { tenantId, flowId }, look);
 }
 
@@ -51,6 +55,8 @@ export async function scheduleFlow(parts: ServerParts, tenantId: string, flowId:
 export interface Look {
   /** Start times until then have been dealt with. */
   afterMs: number;
+  /** Since when a flow that was never looked at is scheduled, where that is known. */
+  changedMs?: number;
   nowMs: number;
   /** Start times that are longer ago are missed. */
   missedAfterMs: number;
@@ -113,8 +119,8 @@ interface Plan {
 }
 
 function planOf(schedule: Schedule, flow: FlowToSchedule, look: Look): Plan {
-  const { afterMs, nowMs, missedAfterMs, wasAway } = look;
-  const sinceMs = sinceOf(flow.scheduled_at, afterMs, nowMs);
+  const { nowMs, missedAfterMs, wasAway } = look;
+  const sinceMs = sinceOf(flow.scheduled_at, look);
   const missedUntilMs = Math.max(sinceMs, nowMs - missedAfterMs);
   const upcoming = scheduleEvents(schedule, { after: new Date(nowMs), limit: RUNS_AHEAD });
   const events = [
@@ -131,8 +137,8 @@ function planOf(schedule: Schedule, flow: FlowToSchedule, look: Look): Plan {
 }
 
 /** From when on start times are to be seen to. A note from the future was written before the clock was put back. */
-function sinceOf(scheduledAt: string | null, afterMs: number, nowMs: number): number {
-  if (scheduledAt === null) return nowMs;
+function sinceOf(scheduledAt: string | null, { afterMs, nowMs, changedMs = nowMs }: Look): number {
+  if (scheduledAt === null) return Math.min(nowMs, changedMs);
   const notedMs = Date.parse(scheduledAt);
   return Math.min(nowMs, notedMs > nowMs ? afterMs : Math.max(notedMs, afterMs));
 }

@@ -183,3 +183,30 @@ t.test("a round over many flows lets others have their turns in between", async 
   t.ok(turns > 2, `${turns} turns`);
   t.equal((await autoRuns(cloud)).length, 60 * 12);
 });
+
+t.test("a start time that comes while its group is being changed keeps its run, whenever it comes", async (t) => {
+  let nowMs = Date.parse("2026-11-23T10:00:00.000Z");
+  let stepMs = 0;
+  // Time goes on with each look at the clock.
+  const clock = {
+    now: () => {
+      nowMs += stepMs;
+      return nowMs;
+    },
+    elapsed: () => 0,
+  };
+  const cloud = await startTestCloud(t, { clock });
+  const { flowGroupId: flow_group_id } = await deployScheduled(cloud, everyMinutes(5));
+  for (let hour = 10; hour < 14; hour += 1) {
+    for (let early = 1; early <= 5; early += 1) {
+      const dueMs = Date.parse(`2026-11-23T${hour}:00:00.000Z`) + early * 10 * MINUTE;
+      nowMs = dueMs - early * 100;
+      stepMs = 100;
+      await cloud.call("set_flow_group_labels", { flow_group_id, labels: [`l-${hour}-${early}`] });
+      stepMs = 0;
+      const at = new Date(dueMs).toISOString();
+      const runs = await cloud.rows("SELECT id FROM flow_run WHERE scheduled_start_time = ?1", at);
+      t.equal(runs.length, 1, `${at}, ${early * 100} ms before it`);
+    }
+  }
+});
