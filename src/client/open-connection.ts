@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { encodeFrame, type Frame, FrameReader, writeSoon } from "../codec/frames.js";
+import { encodeFrame, type Frame, FrameReader } from "../codec/frames.js";
 import type { Answer } from "./transport.js";
 
 /** Longer than the Cloud's polls are apart, and shorter than a Cloud, or most proxies, keep a quiet connection. */
@@ -68,7 +68,7 @@ export class OpenConnection {
       const timer = setTimeout(() => this.#timedOut(id), this.#timeoutMs);
       if (this.#calls.size === 0) this.#socket.ref();
       this.#calls.set(id, { sentAt: performance.now(), timer, resolve, reject });
-      writeSoon(this.#socket, encodeFrame(id, 0, body));
+      this.#socket.write(encodeFrame(id, 0, body));
     });
   }
 

@@ -31,20 +31,6 @@ export function encodeFrame(id: number, status: number, body: string): Buffer {
   return bytes;
 }
 
-/** What is needed of a socket to write to it. */
-interface Corkable {
-  cork(): void;
-  uncork(): void;
-  write(bytes: Buffer): boolean;
-}
-
-/** Writes when this turn's work is done, together with what else it writes: frames that are made together are one write of the system. */
-export function writeSoon(socket: Corkable, bytes: Buffer): void {
-  socket.cork();
-  socket.write(bytes);
-  process.nextTick(() => socket.uncork());
-}
-
 export interface FrameLimits {
   /** A longer body is passed over, and its frame has none. */
   readonly maxBytes: number;

@@ -8,6 +8,7 @@ import { settings } from "./migrations/006-settings.js";
 import { services } from "./migrations/007-services.js";
 import { engines } from "./migrations/008-engines.js";
 import { lists } from "./migrations/009-lists.js";
+import { manyRuns } from "./migrations/010-many-runs.js";
 import type { SqliteConnection } from "./sqlite/sqlite-connection.js";
 
 /** One step of the database's shape, and the way back. A step that was released is never changed: add another. */
@@ -29,6 +30,7 @@ export const migrations: readonly Migration[] = [
   services,
   engines,
   lists,
+  manyRuns,
 ];
 
 /** "MILL": how a file says that it is one of ours (https://www.sqlite.org/pragma.html#pragma_application_id). */

@@ -64,6 +64,11 @@ const lists: [title: string, query: string, ...uses: RegExp[]][] = [
   [
     "the newest runs in a state, with a label",
     `flow_run(where: {state: {_eq: "Failed"}, labels: {_contains: "eu"}}, ${NEWEST}) { id }`,
+    /SEARCH t USING INDEX flow_run_by_state \(<expr>=\?\)(?![\s\S]*TEMP B-TREE)/,
+  ],
+  [
+    "the newest successful runs, which most are",
+    `flow_run(where: {state: {_in: ["Success", "Failed"]}}, ${NEWEST}) { id }`,
     /^SCAN t USING INDEX flow_run_newest$/m,
   ],
   [

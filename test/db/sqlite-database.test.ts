@@ -165,7 +165,8 @@ t.test(
       outcomes.map((each) => each.status),
       ["fulfilled", "rejected", "fulfilled"],
     );
-    t.strictSame(tries, ["a", "b", "c", "a", "b", "c"]);
+    // In a slow moment the first is committed before the others come to it.
+    t.match(tries.join(""), /^abc(a?bc)$/);
     t.strictSame(await names(), ["a", "c"]);
   },
 );

@@ -11,8 +11,8 @@ export type NewFlowRunRow = Omit<Selectable<FlowRunTable>, "late_at" | "claim_id
 /** What a run's author gave it: of any size, and read only when an agent takes the run. */
 type Given = "parameters" | "run_config" | "context";
 
-/** A flow run as changes of its state see it. */
-export type FlowRunRow = Omit<NewFlowRunRow, Given>;
+/** A flow run as changes of its state see it. A new one was never claimed. */
+export type FlowRunRow = Omit<NewFlowRunRow, Given> & Partial<Pick<Selectable<FlowRunTable>, "claim_id">>;
 
 /**
  * What a change of state, a claim or a lease may change. Columns are written by groups, those of which anything has changed:
@@ -26,6 +26,7 @@ const HELD = [
   "lease_expires_at",
   "fence",
   "times_resurrected",
+  "claim_id",
 ] as const satisfies (keyof FlowRunRow)[];
 const IN_SEEN_OR_STARTED: ReadonlySet<string> = new Set([...SEEN, ...STARTED]);
 const STATE = STATE_COLUMNS.filter((column) => !IN_SEEN_OR_STARTED.has(column));
@@ -46,7 +47,7 @@ const FIXED = [
   "idempotency_key",
 ] as const satisfies (keyof FlowRunRow)[];
 
-const ALL = [...FIXED, ...GIVEN, ...CHANGING] as const;
+const ALL = [...FIXED, ...GIVEN, ...CHANGING.filter((column) => column !== "claim_id")];
 const SELECT = `SELECT ${[...FIXED, ...CHANGING].join(", ")} FROM flow_run`;
 const SELECT_ONE = `${SELECT} WHERE id = ?1 AND tenant_id = ?2 FOR UPDATE`;
 // In the order of the ids: two that want the same rows go one after the other, and not each with one that the other wants.
@@ -62,11 +63,12 @@ const UPDATES = Array.from({ length: 2 ** GROUPS.length }, (_, choice) => {
   return { columns, sql: updateSql("flow_run", columns, "id") };
 });
 
-/** The rows as they were read. */
-const stored = new WeakMap<FlowRunRow, FlowRunRow>();
+/** Under this a row keeps itself as it was read. A map of rows would be simpler, and cost the garbage collector more than the statements save. */
+const STORED = Symbol("as it was read");
+type ReadRow = FlowRunRow & { [STORED]?: FlowRunRow };
 
-function remember(rows: FlowRunRow[]): FlowRunRow[] {
-  for (const row of rows) stored.set(row, { ...row });
+function remember(rows: ReadRow[]): FlowRunRow[] {
+  for (const row of rows) row[STORED] = { ...row };
   return rows;
 }
 
@@ -122,8 +124,7 @@ export function insertFlowRun(transaction: Transaction, row: NewFlowRunRow): Pro
 
 /** Writes what has changed of each row since it was read. */
 export async function writeFlowRuns(transaction: Transaction, rows: readonly FlowRunRow[]): Promise<void> {
-  const byChoice = Map.groupBy(rows, changedGroups);
-  for (const [choice, those] of byChoice) {
+  for (const [choice, those] of Map.groupBy(rows, changedGroups)) {
     const { columns, sql } = UPDATES[choice]!;
     await transaction.runMany(
       sql,
@@ -132,14 +133,18 @@ export async function writeFlowRuns(transaction: Transaction, rows: readonly Flo
   }
 }
 
-function changedGroups(row: FlowRunRow): number {
-  const before = stored.get(row);
+function changedGroups(row: ReadRow): number {
+  const before = row[STORED];
   if (before === undefined) return UPDATES.length - 1;
-  return GROUPS.reduce(
-    (choice, columns, group) =>
-      columns.some((column) => row[column] !== before[column]) ? choice | (1 << group) : choice,
-    0,
-  );
+  let choice = 0;
+  for (let group = 0; group < GROUPS.length; group++) {
+    for (const column of GROUPS[group]!) {
+      if (row[column] === before[column]) continue;
+      choice |= 1 << group;
+      break;
+    }
+  }
+  return choice;
 }
 
 const TERMINAL = stateTypes.filter((type) => isTerminal({ type })).map((type) => `'${type}'`);

@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { stateTypes } from "../../core/state.js";
 import { infoOf, type RelationInfo } from "./describe-tables.js";
 import { compileFilter } from "./read-filter.js";
 import type { Filter, Reading } from "./read-request.js";
@@ -43,7 +44,18 @@ export async function findBranches(
     if (found.length > MAX_BRANCHES) continue;
     return { column: relation.here, ids: found.map((row) => (row as { id_: RowKey }).id_) };
   }
-  return null;
+  return info.table === "flow_run" && first.column === "created" ? stateBranches(list.where) : null;
+}
+
+/** States by which flow runs are listed, as the index `flow_run_by_state` has them. Nearly all runs are a Success: those are found by walking. */
+const LISTED_STATES: ReadonlySet<unknown> = new Set(stateTypes.filter((type) => type !== "Success"));
+
+/** "The newest runs that failed": of states that few runs are in, those of each are looked up. */
+function stateBranches(where: Filter | null): NonNullable<RowsRead["branches"]> | null {
+  const { _in, _eq } = (where?.state ?? {}) as { _in?: unknown; _eq?: unknown };
+  const states = Array.isArray(_in) ? _in : [_eq];
+  if (states.length === 0 || !states.every((state) => LISTED_STATES.has(state))) return null;
+  return { column: "state", ids: [...new Set(states as string[])], literal: true };
 }
 
 /** What the filter says of the related row, at its top. */

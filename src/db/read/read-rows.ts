@@ -45,7 +45,7 @@ export interface RowsRead {
   /** False: the order does not matter, for instance to count. */
   ordered: boolean;
   /** A column, and the only values of it that rows can have: each value's rows are found by themselves. */
-  branches?: { column: string; ids: readonly RowKey[] } | undefined;
+  branches?: { column: string; ids: readonly RowKey[]; literal?: boolean } | undefined;
   /** Where the rows come from, when it is not the table. */
   from?: Sql | undefined;
 }
@@ -98,17 +98,23 @@ export function compileRows(reading: Reading, read: RowsRead): Sql | null {
 
 /** The first rows of each branch, and of these the page. */
 function compileBranches(read: RowsRead, base: Parameters<typeof selectFrom>[0], sorted: SortKey[]): Sql | null {
-  const { column, ids } = read.branches!;
+  const { column, ids, literal } = read.branches!;
   if (ids.length === 0) return null;
   const order = sorted.map((key, at) => ({ ...key, name: `order_${at}` }));
   const extra = order.map((key) => sql`${key.value} as ${sql.ref(key.name)}`);
   const first = page({ ...read, limit: (read.limit ?? 0) + read.list.offset, list: wholeList });
   const each = ids.map((id) => {
-    const where = allOf([sql`${sql.ref(`${ROW}.${column}`)} = ${id}`, base.where]);
+    const where = allOf([branchOf(column, id, literal === true), base.where]);
     return sql`select b.* from (${selectFrom({ ...base, where }, extra)}${orderBy(sorted)}${first}) as b`;
   });
   const outer = order.map((key) => ({ ...key, value: sql.ref(`p.${key.name}`) }));
   return sql`select p.* from (${sql.join(each, sql` union all `)}) as p${orderBy(outer)}${page(read)}`;
+}
+
+/** An index of some rows only, or of an expression, is used where the text says both. */
+function branchOf(column: string, id: RowKey, literal: boolean): Sql {
+  const value = sql.ref(`${ROW}.${column}`);
+  return literal ? sql`coalesce(${value}, '') = ${sql.lit(id)} and ${value} = ${sql.lit(id)}` : sql`${value} = ${id}`;
 }
 
 function isLimited(read: RowsRead): boolean {

@@ -1,7 +1,7 @@
 import { type Server as HttpServer, type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { encodeFrame, FRAME_PATH, FRAME_PROTOCOL, type Frame, FrameReader, writeSoon } from "../../codec/frames.js";
+import { encodeFrame, FRAME_PATH, FRAME_PROTOCOL, type Frame, FrameReader } from "../../codec/frames.js";
 import { isMillraceError } from "../../core/errors.js";
 import type { CallAnswer, GraphqlApi } from "../api/graphql-api.js";
 import { toWireError } from "../api/graphql-error.js";
@@ -183,7 +183,7 @@ class OpenConnection {
     this.#underWay += 1;
     const { status, text } = await this.#answer(frame);
     this.#underWay -= 1;
-    if (this.#socket.writable) writeSoon(this.#socket, encodeFrame(frame.id, status, text));
+    if (this.#socket.writable) this.#socket.write(encodeFrame(frame.id, status, text));
     this.#flow();
     this.#closeWhenDone();
   }

@@ -4,7 +4,7 @@ import { MAX_CLAIM } from "../../core/claim-limit.js";
 import { MillraceError } from "../../core/errors.js";
 import { normalizeLabels } from "../../core/labels.js";
 import { type AgentRow, findAgent } from "../../db/queries/agents.js";
-import { noteClaim, runsOfClaim } from "../../db/queries/claim.js";
+import { runsOfClaim } from "../../db/queries/claim.js";
 import { type FlowRunRow, type GivenRow, givenOfFlowRuns, lockFreeFlowRuns } from "../../db/queries/flow-runs.js";
 import { type ClaimedTaskRunRow, claimedTaskRuns } from "../../db/queries/task-runs.js";
 import { type RequestContext, toInstant } from "../parts.js";
@@ -147,11 +147,11 @@ async function claim(
     run.fence += 1;
     run.agent_id = agent.id;
     run.lease_agent_id = agent.id;
+    run.claim_id = claimId;
     run.lease_expires_at = expiresAt;
     run.heartbeat = ledger.now;
     taken.push(run);
   }
-  if (claimId !== null && taken.length > 0) await noteClaim(ledger.transaction, claimId, idsOf(taken));
   return { runs: await toClaimedRuns(ledger, taken, expiresAt), ended, missed: ids.length - free.length };
 }
 
