@@ -3,9 +3,11 @@ import { availableParallelism, cpus } from "node:os";
 import { measureBareLimits } from "./bare-limits.js";
 import { openBed } from "./bed.js";
 import { benchHost, benchLatency, benchRuns, benchTasks } from "./cloud.js";
+import { benchCloudSize } from "./cloud-size.js";
 import { benchEngine } from "./engine.js";
 import { benchExecutors } from "./executors.js";
 import { benchSchedules } from "./schedules.js";
+import { benchStateWrites } from "./state-writes.js";
 import { micros, printTable } from "./table.js";
 import { benchWideMaps } from "./wide-map.js";
 
@@ -38,3 +40,7 @@ try {
 } finally {
   await bed.close();
 }
+
+for (const table of await benchStateWrites(quick)) printTable(table);
+
+for (const table of await benchCloudSize(quick)) printTable(table);
