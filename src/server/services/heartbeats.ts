@@ -61,7 +61,12 @@ async function eachSilentRun(
     const page: SilentRunRow[] = await silentRuns(parts.database, before, after, PAGE);
     for (const row of page) {
       await turn.over();
-      if (concerns(row.settings, asks)) await dealWith(parts, row, { before, asks }, deal);
+      try {
+        if (concerns(row.settings, asks)) await dealWith(parts, row, { before, asks }, deal);
+      } catch (error) {
+        // It is no other run's trouble, and is met again in the next round.
+        parts.log({ level: "error", message: `Silent flow run ${row.id} could not be dealt with (${asks}).`, error });
+      }
     }
     const last = page.at(-1);
     if (!last || page.length < PAGE) return;

@@ -7,9 +7,13 @@ import { logLine } from "../log-line.js";
 import { type ServerParts, toInstant } from "../parts.js";
 import { type Ledger, readFlowRuns, withLedger } from "../states/ledger.js";
 import { takeBack } from "../states/queue.js";
+import { turns } from "./turns.js";
 
 /** How far the clocks of several servers may lie apart without a lease of one seeming to come from the future to another. */
 const CLOCK_SKEW_MS = 5_000;
+
+/** One transaction takes no more runs back, so that nobody waits long for it when a whole site falls silent. */
+const RUNS_AT_ONCE = 100;
 
 /**
  * Takes runs back from agents that no longer renew their leases: each becomes Scheduled again, Cancelled if that was under
@@ -24,24 +28,50 @@ export async function reapLeases(parts: ServerParts, now: number, awakeSince: nu
     isOver(lease, now, awakeSince),
   );
   const reaped: string[] = [];
-  const byTenant = Map.groupBy(expired, (lease) => lease.tenant_id);
-  for (const [tenantId, leases] of byTenant) {
-    // The transaction may be run again.
-    let taken: string[] = [];
-    await withLedger(parts, { tenantId }, async (ledger) => {
-      taken = [];
-      await readFlowRuns(
-        ledger,
-        leases.map((lease) => lease.id),
-      );
-      for (const { id } of leases) {
-        const run = ledger.flowRuns.get(id);
-        if (run && isOver(run, now, awakeSince) && (await reap(ledger, run))) taken.push(id);
-      }
-    });
-    reaped.push(...taken);
+  const turn = turns();
+  for (const [tenantId, leases] of Map.groupBy(expired, (lease) => lease.tenant_id)) {
+    for (let first = 0; first < leases.length; first += RUNS_AT_ONCE) {
+      await turn.over();
+      const ids = leases.slice(first, first + RUNS_AT_ONCE).map((lease) => lease.id);
+      reaped.push(...(await reapApart(parts, { tenantId, ids, now, awakeSince })));
+    }
   }
   return reaped;
+}
+
+interface Expired {
+  tenantId: string;
+  ids: readonly string[];
+  now: number;
+  awakeSince: number;
+}
+
+/** Together, or else one by one: a run that cannot be taken back is no other run's trouble, and is tried again. */
+async function reapApart(parts: ServerParts, expired: Expired): Promise<string[]> {
+  try {
+    return await reapTogether(parts, expired);
+  } catch (error) {
+    const [id] = expired.ids;
+    if (expired.ids.length === 1) {
+      parts.log({ level: "error", message: `Flow run ${id} could not be taken from its agent.`, error });
+      return [];
+    }
+    const reaped: string[] = [];
+    for (const each of expired.ids) reaped.push(...(await reapApart(parts, { ...expired, ids: [each] })));
+    return reaped;
+  }
+}
+
+function reapTogether(parts: ServerParts, { tenantId, ids, now, awakeSince }: Expired): Promise<string[]> {
+  return withLedger(parts, { tenantId }, async (ledger) => {
+    const taken: string[] = [];
+    await readFlowRuns(ledger, ids);
+    for (const id of ids) {
+      const run = ledger.flowRuns.get(id);
+      if (run && isOver(run, now, awakeSince) && (await reap(ledger, run))) taken.push(id);
+    }
+    return taken;
+  });
 }
 
 /**

@@ -23,8 +23,8 @@ async function pythonBed(t: Parameters<typeof bed>[0], services: Parameters<type
     await cloud.call("set_task_run_states", { states: [{ task_run_id: row!.id, state: prefectState(type, type) }] });
   };
   const beat = (flow_run_id: string) => cloud.call("update_flow_run_heartbeat", { flow_run_id });
-  const start = async (upTo: "Submitted" | "Running" = "Running") => {
-    const { id } = await cloud.call("create_flow_run", { flow_id: flow.flowId });
+  const start = async (upTo: "Submitted" | "Running" = "Running", flowId = flow.flowId) => {
+    const { id } = await cloud.call("create_flow_run", { flow_id: flowId });
     await set(id, "Submitted");
     if (upTo === "Running") await set(id, "Running");
     return id;
@@ -230,4 +230,38 @@ t.test("the time to wait is an option; a server that was away counts from when i
   t.match(await flowRunRow(cloud, id), { state: "Running" }, "nobody could beat while the server was away");
   await letPass(20 * SECOND);
   t.match(await flowRunRow(cloud, id), { state: "Scheduled" });
+});
+
+t.test("a run that cannot be dealt with holds up no other, with a lease or without", async (t) => {
+  const { cloud, letPass, start, flow } = await pythonBed(t);
+  const broken = await start();
+  await letPass(SECOND);
+  const other = await deployFlow(cloud, { name: "other", ours: false });
+  const id = await start("Running", other.flowId);
+  await cloud.server.database.write((transaction) =>
+    transaction.run("UPDATE flow_group SET settings = 'null' WHERE id = ?1", flow.flowGroupId),
+  );
+  await letPass(SILENT + 2 * MINUTE);
+  t.match(await flowRunRow(cloud, broken), { state: "Running" });
+  t.match(await flowRunRow(cloud, id), { state: "Scheduled", times_resurrected: 1 });
+  t.match(
+    cloud.log.filter(({ level }) => level === "error").map(({ message }) => message),
+    [`Silent flow run ${broken} could not be dealt with (zombies).`],
+  );
+});
+
+t.test("a lease whose run cannot be taken back keeps no other from ending", async (t) => {
+  const { cloud, letPass } = await bed(t);
+  const { flowId } = await deployFlow(cloud);
+  const agent = await TestAgent.register(cloud);
+  for (let count = 0; count < 3; count += 1) await cloud.call("create_flow_run", { flow_id: flowId });
+  const { runs } = await agent.claim();
+  const [broken, ...rest] = runs.map((run) => run.flow_run_id);
+  await cloud.server.database.write((transaction) =>
+    transaction.run("UPDATE flow_run SET labels = '{' WHERE id = ?1", broken!),
+  );
+  await letPass(MINUTE);
+  for (const id of rest) t.match(await flowRunRow(cloud, id), { state: "Scheduled", times_resurrected: 1 });
+  t.match(await flowRunRow(cloud, broken!), { state: "Submitted" });
+  t.ok(cloud.log.some(({ message }) => message === `Flow run ${broken} could not be taken from its agent.`));
 });
