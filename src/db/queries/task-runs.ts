@@ -85,19 +85,6 @@ export async function taskRunAt(
   return row;
 }
 
-export function setTaskRunName(
-  transaction: Transaction,
-  { tenantId, id, name, now }: { tenantId: string; id: string; name: string; now: string },
-): Promise<number> {
-  return transaction.run(
-    "UPDATE task_run SET name = ?1, updated = ?2 WHERE id = ?3 AND tenant_id = ?4",
-    name,
-    now,
-    id,
-    tenantId,
-  );
-}
-
 export function touchTaskRun(
   transaction: Transaction,
   tenantId: string,

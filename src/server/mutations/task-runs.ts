@@ -10,10 +10,10 @@ import { MillraceError } from "../../core/errors.js";
 import { newId } from "../../core/ids.js";
 import { isTerminal, type StateType } from "../../core/state.js";
 import { taskOfFlow } from "../../db/queries/flows.js";
-import { loadTaskRuns, setTaskRunName, type TaskRunRow, taskRunAt, touchTaskRun } from "../../db/queries/task-runs.js";
+import { loadTaskRuns, type TaskRunRow, taskRunAt, touchTaskRun } from "../../db/queries/task-runs.js";
 import { type RequestContext, toInstant } from "../parts.js";
 import { moveTaskRun, orThrow } from "../states/apply-state.js";
-import { addTaskRun, type Ledger, readFlowRuns, withLedger } from "../states/ledger.js";
+import { addTaskRun, type Ledger, readFlowRuns, readTaskRunsAndFlowRuns, withLedger } from "../states/ledger.js";
 import { checkName } from "./check-name.js";
 
 /** Prefect's client asks so for each task run that it starts, and first for a mapped child. */
@@ -88,16 +88,17 @@ function infoOf({ id, version, serialized_state }: TaskRunRow): TaskRunInfo {
   return { id, version, serialized_state: serialized_state === null ? null : JSON.parse(serialized_state) };
 }
 
-export async function nameTaskRun(
-  input: SetTaskRunNameInput,
-  { parts, caller }: RequestContext,
-): Promise<SuccessPayload> {
+export function nameTaskRun(input: SetTaskRunNameInput, { parts, caller }: RequestContext): Promise<SuccessPayload> {
   checkName("set_task_run_name", input.name);
-  const change = { tenantId: caller.tenantId, id: input.task_run_id, name: input.name };
-  const now = toInstant(parts.clock.now());
-  const found = await parts.database.write((transaction) => setTaskRunName(transaction, { ...change, now }));
-  if (found === 0) throw unknownTaskRun(input.task_run_id);
-  return { success: true, error: null };
+  return withLedger(parts, { tenantId: caller.tenantId }, async (ledger) => {
+    await readTaskRunsAndFlowRuns(ledger, [input.task_run_id]);
+    const run = ledger.taskRuns.get(input.task_run_id);
+    if (!run) throw unknownTaskRun(input.task_run_id);
+    run.name = input.name;
+    run.updated = ledger.now;
+    ledger.changedTaskRuns.add(run);
+    return { success: true, error: null };
+  });
 }
 
 function unknownTaskRun(id: string): MillraceError {
