@@ -187,3 +187,10 @@ t.test("keys of a variable whose order nobody knows are refused rather than gues
   t.ok(isMillraceError((await ask({ name: "asc", version: "asc" })).errors?.[0]?.originalError, "INPUT_INVALID"));
   t.equal((await ask([{ name: "asc" }, { version: "asc" }])).errors, undefined);
 });
+
+t.test("an operation that has taken too long begins no further statement", async (t) => {
+  const slow = await openReadWorld(t.testdir(), { ...limits, maxMs: -1 });
+  t.teardown(() => slow.close());
+  const { errors } = await slow.ask("{ flow_run(limit: 1) { id } }");
+  t.match(errors?.[0]?.originalError, { code: "INPUT_INVALID", message: /taken longer than one may/ });
+});
