@@ -158,7 +158,7 @@ async function startOver(database: Database, host: string, options: ServerOption
     await sleepUnless(hurry.signal, options.drainMs ?? 0);
     const grace = setTimeout(() => hurry.abort(), CLOSE_GRACE_MS);
     await Promise.all([runner.stop(), dueTimer.stop()]);
-    await parts.hooks.stop();
+    await parts.hooks.stop(hurry.signal);
     events.close();
     await closeHttp(listening.http, connections, hurry.signal);
     clearTimeout(grace);

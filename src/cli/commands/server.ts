@@ -21,6 +21,7 @@ interface StartOptions extends ServiceFlags {
   allowOrigin: string[];
   logFormat: string;
   metricsPublic?: boolean;
+  allowPrivateHooks?: boolean;
   drain: number;
   database?: string;
   login: boolean;
@@ -53,6 +54,7 @@ export function addServerCommands(program: Command, host: Host): void {
     .option("--allow-origin <origin>", "a site whose pages may call it; may be repeated", collect, [])
     .option("--log-format <format>", "text, or json: one object a line", "text")
     .option("--metrics-public", "answer /metrics without a token")
+    .option("--allow-private-hooks", "cloud hooks may send to this machine and to private networks")
     .option(
       "--drain <seconds>",
       "how long it answers on while /ready says that it is stopping",
@@ -110,6 +112,7 @@ async function start(context: Context, options: StartOptions): Promise<void> {
       allowHosts: options.allowHost,
       allowOrigins: options.allowOrigin,
       metricsPublic: options.metricsPublic ?? false,
+      hooks: { allowPrivate: options.allowPrivateHooks ?? false },
       drainMs: options.drain * 1_000,
       log: logToStderr(logFormatOf(options.logFormat)),
     });

@@ -13,6 +13,11 @@ export async function insertCloudHook(transaction: Transaction, row: CloudHookRo
   await transaction.query.insertInto("cloud_hook").values(row).execute();
 }
 
+export async function countHooks(reads: Reads, tenantId: string): Promise<number> {
+  const rows = await reads.all("SELECT id FROM cloud_hook WHERE tenant_id = ?1", tenantId);
+  return rows.length;
+}
+
 export async function findCloudHook(reads: Reads, tenantId: string, id: string): Promise<CloudHookRow | undefined> {
   const [row] = await reads.all<CloudHookRow>(
     "SELECT * FROM cloud_hook WHERE id = ?1 AND tenant_id = ?2",
@@ -81,17 +86,19 @@ export async function isDeliveryDue(reads: Reads, now: string): Promise<boolean>
   return (await reads.all(sql, now)).length > 0;
 }
 
-/** What is due, the longest first, without the hooks that are to be left alone for now; held until the transaction ends. */
+/** What is due, the longest first, without those that are to be left alone for now; held until the transaction ends. */
 export function lockDueDeliveries(
   transaction: Transaction,
-  { now, without, limit }: { now: string; without: readonly string[]; limit: number },
+  look: { now: string; withoutHooks: readonly string[]; withoutTenants: readonly string[]; limit: number },
 ): Promise<DeliveryRow[]> {
   return transaction.all(
     `SELECT * FROM cloud_hook_delivery WHERE next_attempt_at IS NOT NULL AND next_attempt_at <= ?1
-     AND cloud_hook_id NOT IN (SELECT value FROM json_each(?2)) ORDER BY next_attempt_at, id LIMIT ?3 FOR UPDATE`,
-    now,
-    listOf(without),
-    limit,
+     AND NOT (cloud_hook_id IN (SELECT value FROM json_each(?2))) AND NOT (tenant_id IN (SELECT value FROM json_each(?3)))
+     ORDER BY next_attempt_at, id LIMIT ?4 FOR UPDATE`,
+    look.now,
+    listOf(look.withoutHooks),
+    listOf(look.withoutTenants),
+    look.limit,
   );
 }
 
@@ -113,10 +120,14 @@ export type DeliveryOutcome = Pick<
   "id" | "updated" | "attempts" | "sent" | "next_attempt_at" | "delivered_at" | "last_error"
 >;
 
-export async function writeDelivery(transaction: Transaction, row: DeliveryOutcome): Promise<void> {
+/**
+ * Of a delivery that was taken by another server meanwhile, only that it arrived is news.
+ * @param claimedAs its number of attempts when it was claimed for this one
+ */
+export async function writeDelivery(transaction: Transaction, row: DeliveryOutcome, claimedAs: number): Promise<void> {
   await transaction.run(
     `UPDATE cloud_hook_delivery SET updated = ?1, attempts = ?2, sent = ?3, next_attempt_at = ?4, delivered_at = ?5, last_error = ?6
-     WHERE id = ?7`,
+     WHERE id = ?7 AND delivered_at IS NULL AND (attempts = ?8 OR ?9 = 1)`,
     row.updated,
     row.attempts,
     row.sent,
@@ -124,7 +135,19 @@ export async function writeDelivery(transaction: Transaction, row: DeliveryOutco
     row.delivered_at,
     row.last_error,
     row.id,
+    claimedAs,
+    row.delivered_at === null ? 0 : 1,
   );
+}
+
+/** Makes due what was written by a clock that ran ahead: its next attempt would be as far away. */
+export function bringDeliveriesBack(
+  transaction: Transaction,
+  { now, after }: { now: string; after: string },
+): Promise<number> {
+  const sql = `UPDATE cloud_hook_delivery SET next_attempt_at = ?1, updated = ?1
+    WHERE next_attempt_at IS NOT NULL AND next_attempt_at > ?2 AND updated > ?2`;
+  return transaction.run(sql, now, after);
 }
 
 /** Forgets what was told, or given up, before then. */

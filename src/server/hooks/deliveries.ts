@@ -1,4 +1,5 @@
 import {
+  bringDeliveriesBack,
   claimDeliveries,
   type DeliveryOutcome,
   type DeliveryRow,
@@ -11,9 +12,11 @@ import {
 } from "../../db/queries/cloud-hooks.js";
 import { insertMessage } from "../../db/queries/messages.js";
 import { type ServerParts, toInstant } from "../parts.js";
+import { claimMs, delivered, failed, givenUp, PartlySent } from "./attempts.js";
 import type { HookConfig, HookType } from "./hook-config.js";
 import { eventText, type HookEvent, type HookHosts, hookRequests, publicHosts, toHookEvent } from "./hook-event.js";
 import { HookIndex } from "./hook-index.js";
+import { Places } from "./places.js";
 import { NotTaken, sendRequest } from "./send-request.js";
 
 /** How hooks are sent; all of it optional. */
@@ -27,80 +30,79 @@ export interface HookOptions {
 }
 
 const SECOND_MS = 1_000;
-const MINUTE_MS = 60 * SECOND_MS;
-const HOUR_MS = 60 * MINUTE_MS;
+const HOUR_MS = 3_600 * SECOND_MS;
 const DEFAULT_TIMEOUT_MS = 10 * SECOND_MS;
-/** After the first attempt, and each further one: a restart, an outage, a night. The last attempt is half a day after the first. */
-export const RETRY_PAUSES_MS: readonly number[] = [
-  5 * SECOND_MS,
-  30 * SECOND_MS,
-  2 * MINUTE_MS,
-  10 * MINUTE_MS,
-  30 * MINUTE_MS,
-  HOUR_MS,
-  4 * HOUR_MS,
-  6 * HOUR_MS,
-];
-/** Longer than an attempt takes, with ten recipients of 10 s each: then its server has died, and another one sends it again. */
-const CLAIM_MS = 2 * MINUTE_MS;
-const MAX_UNDER_WAY = 32;
-/** A receiver that hangs holds no more places than that. */
-const MAX_UNDER_WAY_A_HOOK = 4;
-/** How many due rows are looked at for those that may go now. */
-const LOOK = 256;
+/** How many due rows are looked at, at a time, for those that may go now. */
+const LOOK = 64;
 /** How long it can be read how a delivery went. */
 const KEPT_MS = 7 * 24 * HOUR_MS;
+/** Clocks of several servers are never quite the same. */
+const CLOCKS_APART_MS = 60 * SECOND_MS;
 const STOP_GRACE_MS = 2 * SECOND_MS;
 
 type Parts = Pick<ServerParts, "database" | "clock" | "log" | "vault">;
 
-/** The service that tells hooks of the states that were noted for them. */
+/**
+ * Tells hooks of the states that were noted for them. Each server takes what is due, up to some at a time for each hook and
+ * tenant, holds it for as long as an attempt can take, and writes how it went; what nobody wrote of is due again then.
+ */
 export class HookDeliveries {
-  readonly name = "cloud hooks";
-  readonly periodMs = SECOND_MS;
   /** Who has hooks at all. */
   readonly index = new HookIndex();
   /** May hooks go to this machine and to private networks? */
   readonly allowPrivate: boolean;
   readonly #parts: Parts;
-  readonly #options: HookOptions;
+  readonly #timeoutMs: number;
   readonly #hosts: HookHosts;
+  /** No more is taken. */
+  #stopping = false;
+  /** What is under way is broken off. */
   readonly #stop = new AbortController();
-  /** What is being sent, by delivery, with its hook. */
-  readonly #underWay = new Map<string, { hookId: string; done: Promise<void> }>();
-  #cleanedAt = 0;
+  /** What is being sent, by delivery. */
+  readonly #underWay = new Map<string, { row: DeliveryRow; done: Promise<void> }>();
+  /** The round under way. */
+  #taking: Promise<void> | undefined;
+  /** Did the last round leave something for want of places? */
+  #hasMore = false;
+  #tendedAt = Number.NEGATIVE_INFINITY;
+  #seenAt = Number.NEGATIVE_INFINITY;
 
   constructor(parts: Parts, options: HookOptions = {}) {
     this.allowPrivate = options.allowPrivate ?? false;
     this.#parts = parts;
-    this.#options = options;
+    this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     this.#hosts = { ...publicHosts, ...options.hosts };
   }
 
   /** Begins to send what is due, and does not wait for the answers: one receiver that hangs must not hold up the others. */
   async tick(): Promise<void> {
-    if (this.#stop.signal.aborted) return;
+    if (this.#stopping) return;
     const { database, clock } = this.#parts;
     const now = clock.now();
-    await this.#clean(now);
-    if (this.#underWay.size >= MAX_UNDER_WAY || !(await isDeliveryDue(database, toInstant(now)))) return;
-    for (const row of await this.#claim(now)) {
-      const done = this.#deliver(row).finally(() => this.#underWay.delete(row.id));
-      this.#underWay.set(row.id, { hookId: row.cloud_hook_id, done });
+    await this.#tend(now);
+    if (await isDeliveryDue(database, toInstant(now))) await this.#take();
+  }
+
+  /** Waits for what is being sent, and for what is taken in its place. */
+  async settled(): Promise<void> {
+    while (this.#underWay.size > 0 || this.#taking) {
+      await Promise.allSettled([this.#taking, ...[...this.#underWay.values()].map(({ done }) => done)]);
     }
   }
 
-  /** Waits for what is being sent. */
-  async settled(): Promise<void> {
-    while (this.#underWay.size > 0) await Promise.all([...this.#underWay.values()].map(({ done }) => done));
-  }
-
-  /** Lets what is being sent finish within two seconds, and breaks the rest off: another start sends it again. */
-  async stop(): Promise<void> {
-    const grace = setTimeout(() => this.#stop.abort(), STOP_GRACE_MS);
+  /**
+   * Takes no more, lets what is being sent finish within two seconds, and breaks the rest off: the next start sends it again.
+   * @param hurry breaks it off at once
+   */
+  async stop(hurry?: AbortSignal): Promise<void> {
+    this.#stopping = true;
+    const breakOff = () => this.#stop.abort();
+    const grace = setTimeout(breakOff, STOP_GRACE_MS);
+    if (hurry?.aborted) breakOff();
+    hurry?.addEventListener("abort", breakOff, { once: true });
     await this.settled();
     clearTimeout(grace);
-    this.#stop.abort();
+    breakOff();
   }
 
   /** Sends one event now, once. @returns null, or why it was not taken */
@@ -116,14 +118,12 @@ export class HookDeliveries {
 
   /** @returns how many of its requests were taken @throws PartlySent */
   async #send(type: HookType, config: HookConfig, event: HookEvent, alreadySent: number): Promise<number> {
-    const at = this.#parts.clock.now();
+    const requests = hookRequests(type, config, event, { at: this.#parts.clock.now(), hosts: this.#hosts });
+    const options = { timeoutMs: this.#timeoutMs, allowPrivate: this.allowPrivate, signal: this.#stop.signal };
     let sent = alreadySent;
-    const requests = hookRequests(type, config, event, { at, hosts: this.#hosts });
-    const { timeoutMs = DEFAULT_TIMEOUT_MS } = this.#options;
-    const { allowPrivate } = this;
     for (const request of requests.slice(alreadySent)) {
       try {
-        await sendRequest(request, { timeoutMs, allowPrivate, signal: this.#stop.signal });
+        await sendRequest(request, options);
         sent += 1;
       } catch (error) {
         throw error instanceof NotTaken ? new PartlySent(error, sent) : error;
@@ -132,106 +132,98 @@ export class HookDeliveries {
     return sent;
   }
 
-  async #clean(now: number): Promise<void> {
-    if (now - this.#cleanedAt < HOUR_MS) return;
-    this.#cleanedAt = now;
-    await this.#parts.database.write((transaction) => deleteOldDeliveries(transaction, toInstant(now - KEPT_MS)));
+  /** When the server starts, when the clock was put back, and each hour. */
+  async #tend(now: number): Promise<void> {
+    const wasPutBack = now < this.#seenAt - SECOND_MS;
+    this.#seenAt = now;
+    if (!wasPutBack && now - this.#tendedAt < HOUR_MS) return;
+    await this.#parts.database.write(async (transaction) => {
+      await transaction.lock("cloud hooks");
+      await deleteOldDeliveries(transaction, toInstant(now - KEPT_MS));
+      await bringDeliveriesBack(transaction, { now: toInstant(now), after: toInstant(now + CLOCKS_APART_MS) });
+    });
+    this.#tendedAt = now;
   }
 
-  async #claim(now: number): Promise<DeliveryRow[]> {
-    const busy = new Map<string, number>();
-    for (const { hookId } of this.#underWay.values()) busy.set(hookId, (busy.get(hookId) ?? 0) + 1);
-    const without = [...busy].flatMap(([hookId, count]) => (count >= MAX_UNDER_WAY_A_HOOK ? [hookId] : []));
-    const times = { now: toInstant(now), until: toInstant(now + CLAIM_MS) };
+  /** One round at a time; what ends meanwhile begins another. */
+  #take(): Promise<void> {
+    this.#taking ??= this.#fillPlaces().finally(() => {
+      this.#taking = undefined;
+    });
+    return this.#taking;
+  }
+
+  async #fillPlaces(): Promise<void> {
+    this.#hasMore = false;
+    for (const row of await this.#claim(this.#parts.clock.now())) {
+      const done = this.#deliver(row).finally(() => this.#left(row));
+      this.#underWay.set(row.id, { row, done });
+    }
+  }
+
+  /** A place came free. */
+  #left({ id }: DeliveryRow): void {
+    this.#underWay.delete(id);
+    if (!this.#hasMore || this.#stopping) return;
+    this.#take().catch((error: unknown) => {
+      this.#parts.log({ level: "error", message: "What cloud hooks are to be told could not be looked up.", error });
+    });
+  }
+
+  #claim(now: number): Promise<DeliveryRow[]> {
+    const times = { now: toInstant(now), until: toInstant(now + claimMs(this.#timeoutMs)) };
     return this.#parts.database.write(async (transaction) => {
       await transaction.lock("cloud hooks");
-      const due = await lockDueDeliveries(transaction, { now: times.now, without, limit: LOOK });
-      const places = new Map(busy);
+      const places = new Places([...this.#underWay.values()].map(({ row }) => row));
       const claimed: DeliveryRow[] = [];
-      for (const row of due) {
-        const taken = places.get(row.cloud_hook_id) ?? 0;
-        const full = this.#underWay.size + claimed.length >= MAX_UNDER_WAY;
-        if (full || taken >= MAX_UNDER_WAY_A_HOOK || this.#underWay.has(row.id)) continue;
-        places.set(row.cloud_hook_id, taken + 1);
-        claimed.push({ ...row, attempts: row.attempts + 1 });
-      }
-      await claimDeliveries(transaction, claimed, times);
+      let due: DeliveryRow[];
+      // A hook with a long line behind it must not hide the others: once it is full, the look goes past it.
+      do {
+        due = await lockDueDeliveries(transaction, { now: times.now, ...places.full(), limit: LOOK });
+        const taken = due.filter((row) => places.take(row)).map((row) => ({ ...row, attempts: row.attempts + 1 }));
+        await claimDeliveries(transaction, taken, times);
+        claimed.push(...taken);
+        if (taken.length < due.length) this.#hasMore = true;
+        if (taken.length === 0) break;
+      } while (due.length === LOOK);
       return claimed;
     });
   }
 
   /** Never rejects: what goes wrong is written beside the delivery, or else it is due again when its claim ends. */
   async #deliver(row: DeliveryRow): Promise<void> {
+    const { database, log } = this.#parts;
     try {
       const outcome = await this.#attempt(row);
-      if (outcome) await this.#parts.database.write((transaction) => writeDelivery(transaction, outcome));
+      await database.write((transaction) => writeDelivery(transaction, outcome, row.attempts));
+      if (outcome.next_attempt_at !== null || outcome.delivered_at !== null) return;
+      const message = `Hook ${row.cloud_hook_id} was not told of state ${row.version} of flow run ${row.flow_run_id}, after ${row.attempts} attempts: ${outcome.last_error}.`;
+      log({ level: "error", message });
     } catch (error) {
       const message = `How hook ${row.cloud_hook_id} was told of a state could not be noted.`;
-      this.#parts.log({ level: "error", message, error });
+      log({ level: "error", message, error });
     }
   }
 
-  /** @returns what is to be written of it; undefined when it was written already */
-  async #attempt(row: DeliveryRow): Promise<DeliveryOutcome | undefined> {
-    const { database, vault } = this.#parts;
+  async #attempt(row: DeliveryRow): Promise<DeliveryOutcome> {
+    const { database, vault, clock } = this.#parts;
     const hook = await findCloudHook(database, row.tenant_id, row.cloud_hook_id);
-    if (hook?.active !== 1) return this.#givenUp(row, hook ? "the hook is inactive" : "the hook was deleted");
-    const event = await hookEventRow(database, row.flow_run_id, row.version);
-    if (!event) return this.#givenUp(row, "the state is no longer there");
-    const told = toHookEvent(row.id, event);
-    if (hook.type === "PREFECT_MESSAGE") return this.#keepMessage(row, told);
+    if (hook?.active !== 1) return givenUp(row, hook ? "the hook is inactive" : "the hook was deleted", clock.now());
+    const state = await hookEventRow(database, row.flow_run_id, row.version);
+    if (!state) return givenUp(row, "the state is no longer there", clock.now());
+    const event = toHookEvent(row.id, state);
     try {
+      if (hook.type === "PREFECT_MESSAGE") {
+        // Under the delivery's own id: however often, there is one.
+        await database.write((transaction) => insertMessage(transaction, toMessage(event, toInstant(clock.now()))));
+        return delivered(row, 1, clock.now());
+      }
       const of = { tenantId: row.tenant_id, kind: "cloud_hook", name: hook.id } as const;
       const config = JSON.parse(vault.open(of, hook.sealed)) as HookConfig;
-      const sent = await this.#send(hook.type as HookType, config, told, row.sent);
-      return this.#delivered(row, sent);
+      return delivered(row, await this.#send(hook.type as HookType, config, event, row.sent), clock.now());
     } catch (error) {
-      return this.#failed(row, error);
+      return failed(row, error, clock.now(), this.#stop.signal.aborted);
     }
-  }
-
-  /** In the transaction that notes it as delivered: exactly once. */
-  async #keepMessage(row: DeliveryRow, event: HookEvent): Promise<undefined> {
-    const outcome = this.#delivered(row, 1);
-    await this.#parts.database.write(async (transaction) => {
-      await insertMessage(transaction, toMessage(event, outcome.updated));
-      await writeDelivery(transaction, outcome);
-    });
-  }
-
-  #delivered({ id, attempts }: DeliveryRow, sent: number): DeliveryOutcome {
-    const now = toInstant(this.#parts.clock.now());
-    return { id, updated: now, attempts, sent, next_attempt_at: null, delivered_at: now, last_error: null };
-  }
-
-  #failed(row: DeliveryRow, error: unknown): DeliveryOutcome {
-    const now = this.#parts.clock.now();
-    const sent = error instanceof PartlySent ? error.sent : row.sent;
-    const message = error instanceof Error ? error.message : String(error);
-    const updated = toInstant(now);
-    // The server stops: that is no fault of the receiver's.
-    if (this.#stop.signal.aborted) {
-      const attempts = row.attempts - 1;
-      return { ...row, updated, attempts, sent, next_attempt_at: updated };
-    }
-    const pauseMs = RETRY_PAUSES_MS[row.attempts - 1];
-    if (pauseMs === undefined) return this.#givenUp({ ...row, sent }, message);
-    return { ...row, updated, sent, next_attempt_at: toInstant(now + pauseMs), last_error: message };
-  }
-
-  #givenUp(row: DeliveryRow, why: string): DeliveryOutcome {
-    const message = `Hook ${row.cloud_hook_id} was not told of state ${row.version} of flow run ${row.flow_run_id}, after ${row.attempts} attempts: ${why}.`;
-    this.#parts.log({ level: "error", message });
-    return { ...row, updated: toInstant(this.#parts.clock.now()), next_attempt_at: null, last_error: why };
-  }
-}
-
-/** Of several requests, some may have been taken: only the others are sent again. */
-class PartlySent extends Error {
-  readonly sent: number;
-  constructor(cause: NotTaken, sent: number) {
-    super(cause.message, { cause });
-    this.sent = sent;
   }
 }
 

@@ -62,11 +62,12 @@ function post(url: URL, { headers, body }: HookRequest, options: SendOptions, si
         response.destroy();
       });
       response.once("end", done);
-      response.once("error", reject);
+      response.on("error", reject);
       // Broken off in the middle: the status had come, but whether it was meant is not known.
       response.once("close", () => reject(new Error("the answer broke off")));
     });
-    sent.once("error", reject);
+    // More than once, when a connection breaks after it was ended here.
+    sent.on("error", reject);
     sent.end(body);
   });
 }

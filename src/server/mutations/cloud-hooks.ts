@@ -11,6 +11,7 @@ import { MillraceError } from "../../core/errors.js";
 import { newId } from "../../core/ids.js";
 import { type StateType, stateTypes } from "../../core/state.js";
 import {
+  countHooks,
   deleteHookRow,
   findCloudHook,
   insertCloudHook,
@@ -32,6 +33,9 @@ import { isPrivateHost } from "../hooks/private-address.js";
 import { newSigningSecret } from "../hooks/signature.js";
 import { type RequestContext, toInstant } from "../parts.js";
 import { checkName, checkTenant, deleted, notFound } from "./settings-input.js";
+
+/** Of a tenant. Each new state is compared with all of them. */
+const MAX_HOOKS = 500;
 
 /** Makes a hook, active from the next state on. Its config is kept sealed; what can be read of it is masked. */
 export async function createCloudHook(
@@ -59,6 +63,12 @@ export async function createCloudHook(
   const { tenantId } = caller;
   const id = newId();
   await parts.database.write(async (transaction) => {
+    await transaction.lock(`cloud hooks of ${tenantId}`);
+    if ((await countHooks(transaction, tenantId)) >= MAX_HOOKS) {
+      throw new MillraceError("INPUT_INVALID", `create_cloud_hook: the tenant has ${MAX_HOOKS} hooks.`, {
+        hint: "Delete some: one hook can be told of several states, and of every flow.",
+      });
+    }
     const of = { tenantId, kind: "cloud_hook", name: id } as const;
     await insertCloudHook(transaction, {
       id,
