@@ -75,6 +75,8 @@ export interface ClaimRunsInput {
   labels: string[];
   /** Only runs of this flow group; what runAgent() asks for. */
   flow_group_id?: string | null;
+  /** This run and no other, whatever its labels; what `millrace execute` asks for. With a claim_id of before: what of that claim is this run. */
+  flow_run_id?: string | null;
   limit: number;
   /** How long the claim lasts without being renewed, in milliseconds. */
   lease_ms: number;

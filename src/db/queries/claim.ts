@@ -90,6 +90,26 @@ export function dueRunningFlowRuns(
   return reads.all(DUE_RUNNING_FLOW_RUNS, tenantId, before, engine);
 }
 
+/** A run of that id that waits to be picked up; undefined: there is none, or an agent has it, or it has ended. */
+export async function waitingFlowRun(
+  reads: Reads,
+  tenantId: string,
+  engine: Engine,
+  flowRunId: string,
+): Promise<{ id: string; due_at: string | null; labels: string } | undefined> {
+  const [row] = await reads.all<{ id: string; due_at: string | null; labels: string }>(
+    `SELECT r.id, r.labels, CASE WHEN r.state = 'Running'
+       THEN (SELECT min(t.state_start_time) FROM task_run t WHERE t.flow_run_id = r.id AND ${isWaiting("t.")})
+       ELSE r.state_start_time END AS due_at
+     FROM flow_run r WHERE r.id = ?1 AND r.tenant_id = ?2 AND r.engine = ?3
+       AND (${isWaiting("r.")} OR (r.state = 'Running' AND r.lease_agent_id IS NULL))`,
+    flowRunId,
+    tenantId,
+    engine,
+  );
+  return row;
+}
+
 /** What becomes due within a span: which of our own agents to wake. Prefect's ask, and cannot be woken. */
 export function dueBetween(
   reads: Reads,

@@ -11,6 +11,7 @@ import { type RequestContext, toInstant } from "../parts.js";
 import { moveFlowRun } from "../states/apply-state.js";
 import { type Ledger, readFlowRuns, withLedger } from "../states/ledger.js";
 import { type QueueQuestion, readQueue } from "../states/queue.js";
+import { readOneOfQueue } from "../states/queue-by-id.js";
 
 const MIN_LEASE_MS = 100;
 const MAX_LEASE_MS = 24 * 60 * 60 * 1000;
@@ -82,11 +83,14 @@ function claimOnce(
     parts.presence.agentSeen(caller.tenantId, agent.id, ledger.now);
     const expiresAt = toInstant(now + input.lease_ms);
     if (isFirst && input.claim_id) {
-      const runs = await claimedBefore(ledger, agent, input.claim_id, expiresAt);
+      const of = { claimId: input.claim_id, flowRunId: input.flow_run_id };
+      const runs = await claimedBefore(ledger, agent, of, expiresAt);
       if (runs) return { runs, ended: 0, missed: 0, nextDueAt: null, again: true };
     }
     if (inTurn) await ledger.transaction.lock(`claims ${caller.tenantId}`);
-    const { ids, nextDueAt } = await readQueue(ledger.transaction, question);
+    const { ids, nextDueAt } = input.flow_run_id
+      ? await readOneOfQueue(ledger.transaction, question, input.flow_run_id)
+      : await readQueue(ledger.transaction, question);
     if (ids.length === 0) return { runs: [], ended: 0, missed: 0, nextDueAt };
     return { ...(await claim(ledger, ids, agent, { expiresAt, claimId: input.claim_id ?? null })), nextDueAt };
   });
@@ -99,11 +103,12 @@ function claimOnce(
 async function claimedBefore(
   ledger: Ledger,
   agent: AgentRow,
-  claimId: string,
+  { claimId, flowRunId }: { claimId: string; flowRunId: string | null | undefined },
   expiresAt: string,
 ): Promise<ClaimedRun[] | undefined> {
   const { transaction, tenantId } = ledger;
-  const known = await runsOfClaim(transaction, { tenantId, agentId: agent.id, claimId });
+  const ofClaim = await runsOfClaim(transaction, { tenantId, agentId: agent.id, claimId });
+  const known = flowRunId ? ofClaim.filter((id) => id === flowRunId) : ofClaim;
   if (known.length === 0) return undefined;
   await readFlowRuns(ledger, known);
   const held = [...ledger.flowRuns.values()].filter((run) => run.lease_agent_id === agent.id);
