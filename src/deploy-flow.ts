@@ -2,6 +2,7 @@ import { openCloud } from "./client/cloud-client.js";
 import { resolveCloud } from "./client/config.js";
 import type { FlowDefinition } from "./core/flow-definition.js";
 import type { StorageOptions } from "./core/options/flow-storage.js";
+import type { RunConfig } from "./core/options/run-config.js";
 import { deployFlow } from "./deploy/deploy.js";
 import { loadSigningKey } from "./storage/key-files.js";
 
@@ -13,6 +14,8 @@ export interface DeployOptions {
   labels?: readonly string[];
   /** Where the saved flow is kept. Default: the flow's own `storage`, and `new Local()` when it has none. */
   storage?: StorageOptions;
+  /** How the flow's runs are to be run; see `runConfigs`. Default: the flow's own `runConfig`, and any agent when it has none. */
+  runConfig?: RunConfig;
   /**
    * Signs the saved flow, for agents that take signed flows only: the path of an Ed25519 private key (PEM), or the PEM
    * itself. Default: it is not signed. `millrace create signing-key` makes a pair.
@@ -56,6 +59,7 @@ export async function deployHere(flow: FlowDefinition, project: string, options:
       createProject: options.createProject ?? false,
       labels: options.labels ?? [],
       ...(options.storage === undefined ? {} : { storage: options.storage }),
+      ...(options.runConfig === undefined ? {} : { runConfig: options.runConfig }),
       ...(options.sign === undefined ? {} : { signingKey: await loadSigningKey(options.sign) }),
       ...(options.onTransfer === undefined ? {} : { onTransfer: options.onTransfer }),
     });

@@ -30,6 +30,14 @@ export {
   results,
   type S3ResultOptions,
 } from "./core/options/results.js";
+export {
+  type DockerRunConfig,
+  type LocalRunConfig,
+  type RunConfig,
+  type RunConfigOptions,
+  runConfigs,
+  type UniversalRunConfig,
+} from "./core/options/run-config.js";
 export type { StateChange, StateHandler } from "./core/options/state-handler.js";
 export { type JsonSchema, type ParameterOptions, parameter, type StandardSchema } from "./core/parameter.js";
 export {

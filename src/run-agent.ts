@@ -70,9 +70,11 @@ async function deployedAsHeld(flow: FlowDefinition, cloud: Cloud, options: RunAg
   if (rows.length === 0) return registered;
   if (options.redeploy ?? false) {
     const storage = flow.options.storage ?? chosenBefore(registered.storage);
+    const runConfig = flow.options.runConfig ?? registered.runConfig;
     await deployFlow(flow, registered.projectName, {
       cloud,
       labels: furtherLabels(flow, registered),
+      ...(runConfig === null ? {} : { runConfig }),
       ...(storage === undefined ? {} : { storage }),
       ...(options.sign === undefined ? {} : { signingKey: await loadSigningKey(options.sign) }),
     });

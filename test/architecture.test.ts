@@ -62,6 +62,7 @@ const importers: Record<string, readonly string[]> = {
   "@aws-sdk/client-s3": ["storage"],
   "@valibot/to-json-schema": ["execute"],
   ajv: ["server"],
+  dockerode: ["agent"],
   pg: ["db"],
   "prom-client": ["server"],
   "@google-cloud/storage": ["storage"],

@@ -1,4 +1,6 @@
+import { readFile } from "node:fs/promises";
 import type { Cloud, RegisteredFlow } from "../client/cloud.js";
+import { verifySavedFlow } from "../codec/saved-flow.js";
 import { checkSignature, type TrustedKeys } from "../codec/signature.js";
 import { MillraceError } from "../core/errors.js";
 import { fetchSavedFlow } from "../storage/open.js";
@@ -16,12 +18,17 @@ export interface FlowAtHand {
 export class FlowCache {
   readonly #cloud: Pick<Cloud, "flow" | "url">;
   readonly #trusted: TrustedKeys | undefined;
+  readonly #given: string | undefined;
   readonly #flows = new Map<string, Promise<FlowAtHand>>();
 
-  /** @param trusted Take flows that are signed by one of these keys, and no other. Absent: any flow. */
-  constructor(cloud: Pick<Cloud, "flow" | "url">, trusted?: TrustedKeys) {
+  /**
+   * @param trusted Take flows that are signed by one of these keys, and no other. Absent: any flow.
+   * @param given The file of the one saved flow there is. Absent: they are fetched from their storage.
+   */
+  constructor(cloud: Pick<Cloud, "flow" | "url">, trusted?: TrustedKeys, given?: string) {
     this.#cloud = cloud;
     this.#trusted = trusted;
+    this.#given = given;
   }
 
   /** @throws FLOW_NOT_FOUND, FLOW_NOT_SIGNED, FLOW_SIGNATURE_INVALID, SAVED_FLOW_NOT_FOUND, STORAGE_FAILED and what the Cloud throws; a failure is not kept */
@@ -31,7 +38,7 @@ export class FlowCache {
     this.#flows.delete(flowId);
     this.#flows.set(flowId, found);
     if (this.#flows.size > MAX_CACHED_FLOWS) this.#flows.delete(this.#flows.keys().next().value!);
-    return known ? known.then(stillOnDisk) : found;
+    return known && this.#given === undefined ? known.then(stillOnDisk) : found;
   }
 
   #fetch(flowId: string): Promise<FlowAtHand> {
@@ -56,8 +63,27 @@ export class FlowCache {
     // Before a byte of it is fetched. That the bytes have the hash is seen at each load.
     const { name, signature, storage } = registered;
     if (this.#trusted) checkSignature({ name, hash: storage.hash, signature }, this.#trusted);
-    return { registered, savedFlowFile: await fetchSavedFlow(registered.storage) };
+    const savedFlowFile = this.#given ?? (await fetchSavedFlow(registered.storage));
+    if (this.#given !== undefined) await checkGiven(this.#given, registered);
+    return { registered, savedFlowFile };
   }
+}
+
+/** A file that somebody named is the flow that was registered, or it is not run. */
+async function checkGiven(file: string, { name, version, storage }: RegisteredFlow): Promise<void> {
+  const bytes = await readFile(file).catch((cause: Error) => {
+    throw new MillraceError("SAVED_FLOW_NOT_FOUND", `There is no saved flow at "${file}": ${cause.message}`, {
+      hint: "Name the file that `flow.save()` wrote, or leave it out: it is fetched from its storage then.",
+      cause,
+    });
+  });
+  const { hash } = verifySavedFlow(bytes);
+  if (hash === storage.hash) return;
+  throw new MillraceError(
+    "SAVED_FLOW_MISMATCH",
+    `The saved flow "${file}" has the hash ${hash.slice(0, 10)}, and version ${version} of flow "${name}", which is to be run, has ${storage.hash.slice(0, 10)}.`,
+    { hint: "Bring the file that was deployed, deploy this one, or leave the file out." },
+  );
 }
 
 /** A flow that was fetched lies in a folder of limited size, from which it may have gone meanwhile. A Local one is where it was deployed. */

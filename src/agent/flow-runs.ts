@@ -1,4 +1,4 @@
-import type { ClaimedRun } from "../client/cloud.js";
+import type { ClaimedRun, Lease } from "../client/cloud.js";
 import { sleepUnlessAborted } from "../client/retry.js";
 import { type FailureRecord, fromFailure, toFailure } from "../codec/failure.js";
 import { type ErrorCode, isMillraceError, MillraceError } from "../core/errors.js";
@@ -12,8 +12,11 @@ import { awayWaitMs } from "./back-off.js";
 import { cancelRun, type EndPorts, failRun, letRunWait, releaseRun } from "./end-run.js";
 import type { FlowAtHand, FlowCache } from "./flow-cache.js";
 import { endOverdue, TaskOverdue } from "./overdue.js";
+import { envOfRun, type ServedRunConfigs } from "./run-config.js";
+import type { ActiveRun } from "./run-executor.js";
 import { FlowRunHost } from "./run-host.js";
 import { TaskWatch } from "./task-watch.js";
+import { withEnv } from "./thread-env.js";
 
 /** A thread that has not answered so long after the run's final state was accepted is kept busy by what the run left behind. */
 const RETURN_MS = 5_000;
@@ -26,21 +29,16 @@ export interface FlowRunPorts extends EndPorts {
   cloud: EndPorts["cloud"] & Asked["cloud"];
   /** How long a cancelled run may take to end by itself. */
   cancelGraceMs: number;
+  serves: ServedRunConfigs;
 }
 
-/** One claimed run under way: from its claim until the Cloud has its last state, or it is another's. */
-export interface ActiveRun {
-  readonly run: ClaimedRun;
+/** A run on a thread. Inline, stopping it can only be told. */
+export interface ThreadRun extends ActiveRun {
+  readonly lease: Lease;
   readonly host: FlowRunHost;
-  /** Never rejects. */
-  readonly ended: Promise<void>;
-  /** Asks the run to end, and stops it hard when it has not after a while. */
-  cancel(): void;
-  /** Stops the run's thread now. Inline it can only be told. */
-  stop(code: "RUN_LEASE_LOST" | "RUN_STOPPED"): void;
 }
 
-export function startFlowRun(run: ClaimedRun, ports: FlowRunPorts): ActiveRun {
+export function startFlowRun(run: ClaimedRun, ports: FlowRunPorts): ThreadRun {
   const hard = new AbortController();
   const over = new AbortController();
   let grace: NodeJS.Timeout | undefined;
@@ -80,9 +78,11 @@ export function startFlowRun(run: ClaimedRun, ports: FlowRunPorts): ActiveRun {
     clearTimeout(returning);
   });
   return {
-    run,
+    flowRunId: run.flowRunId,
+    lease: host.lease,
     host,
     ended,
+    grant: (taskRunIds) => host.grant(taskRunIds),
     cancel() {
       if (grace) return;
       const error = new MillraceError("RUN_CANCELLED", `Flow run "${run.name}" was cancelled.`);
@@ -109,8 +109,9 @@ async function runToItsEnd(
   let error: unknown;
   let flow: FlowAtHand | undefined;
   try {
+    const env = envOfRun(run.runConfig, ports.serves);
     flow = await begin();
-    const reply = await execute(toRequest(run, flow), flow, host, hard, ports);
+    const reply = await execute(toRequest(run, flow), flow, { host, signal: hard, env, pool: ports.pool });
     if (reply.outcome === "waiting") {
       const until = reply.dueAt === null ? "until someone resumes it or a slot is free" : `until ${reply.dueAt}`;
       ports.log(`Flow run "${run.name}" waits ${until}; its thread is free meanwhile.`);
@@ -163,17 +164,22 @@ async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promi
   }
 }
 
+interface Execution {
+  host: FlowRunHost;
+  signal: AbortSignal;
+  env: Readonly<Record<string, string>>;
+  pool: ThreadPool | undefined;
+}
+
 async function execute(
   request: RunRequest,
   flow: FlowAtHand,
-  host: FlowRunHost,
-  signal: AbortSignal,
-  { pool }: FlowRunPorts,
+  { host, signal, env, pool }: Execution,
 ): Promise<RunReply> {
   signal.throwIfAborted();
-  if (!pool) return executeFlowRun(request, host);
+  if (!pool) return withEnv(env, () => executeFlowRun(request, host));
   const { freshThread, maxHeapMb } = flow.registered.threadOptions;
-  return pool.run(request, host, { freshThread, maxHeapMb, signal });
+  return pool.run(request, host, { freshThread, maxHeapMb, signal, env });
 }
 
 function toRequest(run: ClaimedRun, { registered, savedFlowFile }: FlowAtHand): RunRequest {

@@ -26,8 +26,8 @@ export interface Context {
   answer(value: unknown): void;
 }
 
-/** Exit codes: 1 is the user's mistake or a run that did not succeed, 2 is ours. */
-export type ExitCode = 0 | 1 | 2;
+/** Exit codes: 1 is the user's mistake or a run that did not succeed, 2 is ours; 3 and 4 are `execute`'s. */
+export type ExitCode = 0 | 1 | 2 | 3 | 4;
 
 /** What a command does; what it returns is the exit code, 0 when it returns none. */
 export type Action<Options, Args extends unknown[]> = (

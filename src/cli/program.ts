@@ -6,6 +6,7 @@ import { addAuthCommands } from "./commands/auth.js";
 import { addCancelCommand } from "./commands/cancel.js";
 import { addCreateCommands } from "./commands/create.js";
 import { addDeployCommand } from "./commands/deploy.js";
+import { addExecuteCommand } from "./commands/execute.js";
 import { addGetCommands } from "./commands/get.js";
 import { addKeyValueCommands } from "./commands/kv.js";
 import { addLimitCommands } from "./commands/limit.js";
@@ -41,6 +42,7 @@ export function makeProgram(host: Host): Command {
   addDeployCommand(program, host);
   addRunCommand(program, host);
   addAgentCommands(program, host);
+  addExecuteCommand(program, host);
   addGetCommands(program, host);
   addCancelCommand(program, host);
   addResumeCommand(program, host);

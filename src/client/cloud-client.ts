@@ -7,6 +7,7 @@ import { normalizeUrl } from "./config.js";
 import { documents, type Operation } from "./documents.js";
 import { type Http, openHttp } from "./http.js";
 import { toRegisteredFlow, toSerializedFlow } from "./serialize-flow.js";
+import { toWireRunConfig } from "./serialize-run-config.js";
 import { agentEvents } from "./subscribe.js";
 import type { CreateFlowRunInput } from "./wire.js";
 import { toClaimAnswer, toReportAnswer, toWireClaim, toWireLease, toWireReport } from "./wire-runs.js";
@@ -236,6 +237,7 @@ function toNewFlowRun(run: NewFlowRun): CreateFlowRunInput {
     idempotency_key: run.idempotencyKey ?? newId(),
     parameters: run.parameters,
     ...(run.labels === undefined ? {} : { labels: [...run.labels] }),
+    ...(run.runConfig === undefined ? {} : { run_config: toWireRunConfig(run.runConfig) }),
     flow_run_name: run.name,
     scheduled_start_time: run.scheduledStartAt,
   };

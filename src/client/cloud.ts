@@ -2,6 +2,8 @@ import type { FlowSignature } from "../codec/signature.js";
 import type { WireState } from "../codec/state-json.js";
 import type { LogLine } from "../core/context.js";
 import type { FlowSpec } from "../core/flow-spec.js";
+import type { RunConfig } from "../core/options/run-config.js";
+import type { WireRunConfig } from "./serialize-run-config.js";
 
 /** Who the Cloud takes a token for. */
 export interface AuthInfo {
@@ -78,6 +80,8 @@ export interface NewFlow {
   specHash: string;
   storage: FlowStorage;
   labels: readonly string[];
+  /** Default: universal. */
+  runConfig?: RunConfig | WireRunConfig;
   threadOptions: ThreadOptions;
   /** Who vouches for the saved flow. */
   signature?: FlowSignature;
@@ -109,6 +113,8 @@ export interface RegisteredFlow {
   spec: FlowSpec;
   specHash: string;
   labels: string[];
+  /** How its runs are to be run, unless the flow group or the run says otherwise. */
+  runConfig: WireRunConfig | null;
   /** Options that the agent needs before it starts a thread. */
   threadOptions: ThreadOptions;
   signature?: FlowSignature;
@@ -121,6 +127,8 @@ export interface NewFlowRun {
   flowId: string;
   parameters?: Record<string, unknown>;
   labels?: readonly string[];
+  /** In place of the flow group's and the flow's. */
+  runConfig?: RunConfig | WireRunConfig;
   name?: string;
   scheduledStartAt?: string;
   idempotencyKey?: string;
@@ -130,6 +138,8 @@ export interface Claim {
   agentId: string;
   labels: readonly string[];
   flowGroupId?: string;
+  /** This run and no other, whatever its labels. */
+  flowRunId?: string;
   limit: number;
   leaseMs: number;
   /** The same again when no answer came: what was given then is answered. */
@@ -155,6 +165,8 @@ export interface ClaimedRun extends Lease {
   parameters: Record<string, unknown>;
   /** What the run was given besides its parameters; `date` re-bases the dates of the task context. */
   context?: Record<string, unknown> | null;
+  /** How it is to be run, in Prefect's JSON; null: no word. */
+  runConfig?: WireRunConfig | null;
   scheduledStartAt: string;
   timesResurrected: number;
   taskRuns: { taskRunId: string; taskSlug: string; mapIndex: number; version: number; state: WireState | null }[];

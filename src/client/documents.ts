@@ -55,7 +55,7 @@ function read<Data, Variables>(name: string, text: string): Operation<Data, Vari
 
 const FLOW_FIELDS = "id flow_group_id name version archived project { name } serialized_flow";
 const CLAIM_FIELDS = `next_due_at runs {
-  flow_run_id fence lease_expires_at flow_id name parameters context scheduled_start_time times_resurrected
+  flow_run_id fence lease_expires_at flow_id name parameters context run_config scheduled_start_time times_resurrected
   task_runs { id task_slug map_index version serialized_state } }`;
 const REPORT_FIELDS = "refused { flow_run_id code message } cancelling queued granted";
 

@@ -7,6 +7,7 @@ import type { JsonSchema } from "../core/parameter.js";
 import { type SerializedSchedule, toSerializedSchedule } from "../schedule/serialized-schedule.js";
 import type { FlowStorage, NewFlow, RegisteredFlow, ThreadOptions } from "./cloud.js";
 import type { WireFlowRow } from "./documents.js";
+import { toRunConfigOrNull, toWireRunConfig, type WireRunConfig } from "./serialize-run-config.js";
 
 /**
  * A flow as Prefect 1.4.1 registers it (section 1.6 of the protocol notes), so that every client of the Cloud reads names,
@@ -22,7 +23,7 @@ export interface SerializedFlow {
   edges: SerializedEdge[];
   reference_tasks: { slug: string }[];
   storage: Record<string, unknown>;
-  run_config: { type: "UniversalRun"; labels: string[]; env: null };
+  run_config: WireRunConfig;
   __version__: string;
   millrace: MillraceFields;
 }
@@ -100,7 +101,7 @@ export function toSerializedFlow(flow: NewFlow): SerializedFlow {
     edges: spec.edges.map(toEdge),
     reference_tasks: spec.referenceTasks.map((slug) => ({ slug })),
     storage: toStorage(spec.name, flow.storage),
-    run_config: { type: "UniversalRun", labels: normalizeLabels(flow.labels), env: null },
+    run_config: { ...toWireRunConfig(flow.runConfig ?? { kind: "universal" }), labels: normalizeLabels(flow.labels) },
     __version__: SERIALIZATION_VERSION,
     millrace: {
       spec,
@@ -228,6 +229,7 @@ export function toRegisteredFlow(row: WireFlowRow): RegisteredFlow {
     spec: fields.spec,
     specHash: fields.spec_hash,
     labels: serialized.run_config?.labels ?? [],
+    runConfig: toRunConfigOrNull(serialized.run_config),
     threadOptions,
     ...(isSignature(fields.signature) ? { signature: fields.signature } : {}),
   };

@@ -1,6 +1,7 @@
 import type { WireState } from "../codec/state-json.js";
 import type { LogLine } from "../core/context.js";
 import type * as ours from "./cloud.js";
+import { toRunConfigOrNull } from "./serialize-run-config.js";
 import type * as wire from "./wire.js";
 
 /* Claims and reports between our names and the wire's. */
@@ -10,6 +11,7 @@ export function toWireClaim(claim: ours.Claim): wire.ClaimRunsInput {
     agent_id: claim.agentId,
     labels: [...claim.labels],
     ...(claim.flowGroupId === undefined ? {} : { flow_group_id: claim.flowGroupId }),
+    ...(claim.flowRunId === undefined ? {} : { flow_run_id: claim.flowRunId }),
     limit: claim.limit,
     lease_ms: claim.leaseMs,
     ...(claim.claimId === undefined ? {} : { claim_id: claim.claimId }),
@@ -33,6 +35,7 @@ function toClaimedRun(run: wire.ClaimedRun): ours.ClaimedRun {
     name: run.name,
     parameters: run.parameters as Record<string, unknown>,
     context: run.context as Record<string, unknown> | null,
+    runConfig: toRunConfigOrNull(run.run_config),
     scheduledStartAt: run.scheduled_start_time,
     timesResurrected: run.times_resurrected,
     taskRuns: run.task_runs.map((each) => ({

@@ -1,6 +1,7 @@
 import type { ExecutorOptions } from "./options/executor.js";
 import type { StorageOptions } from "./options/flow-storage.js";
 import type { ResultOptions } from "./options/result-options.js";
+import type { RunConfig } from "./options/run-config.js";
 import type { StateHandler } from "./options/state-handler.js";
 import type { ParameterOptions } from "./parameter.js";
 import type { Reference } from "./reference.js";
@@ -43,6 +44,8 @@ export interface FlowOptions {
   result?: ResultOptions;
   /** Where a deploy keeps the saved flow: `new S3({ … })` and its fellows. Default: on the disk of the machine that deploys. */
   storage?: StorageOptions;
+  /** What kind of agent may take its runs, and with which environment; see `runConfigs`. Default: any kind. */
+  runConfig?: RunConfig;
   /** Told of every move of the flow run, in this order. */
   stateHandlers?: readonly StateHandler[];
   /** Told when a run has failed. */

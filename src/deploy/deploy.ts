@@ -1,9 +1,11 @@
 import type { Cloud } from "../client/cloud.js";
+import type { WireRunConfig } from "../client/serialize-run-config.js";
 import { type SigningKey, signFlow } from "../codec/signature.js";
 import { MillraceError } from "../core/errors.js";
 import type { FlowDefinition } from "../core/flow-definition.js";
 import { hashFlowSpec, sha256 } from "../core/flow-spec.js";
 import { normalizeLabels } from "../core/labels.js";
+import type { RunConfig } from "../core/options/run-config.js";
 import { diffSpecs, taskIdsChanged } from "../core/spec-diff.js";
 import { NOT_DETERMINISTIC } from "../execute/check-task-ids.js";
 import { checkDeployedSchedule } from "../schedule/check-schedule.js";
@@ -17,6 +19,8 @@ export interface DeployFlowOptions extends Omit<SaveOptions, "path"> {
   createProject?: boolean;
   /** Further labels that an agent must carry. */
   labels?: readonly string[];
+  /** How the flow's runs are to be run. Default: the flow's own, and universal when it has none. */
+  runConfig?: RunConfig | WireRunConfig;
   /** Vouches for the saved flow, for agents that take signed flows only. */
   signingKey?: SigningKey;
   /** Told as each part begins. */
@@ -75,8 +79,10 @@ async function deployStored(stored: StoredFlow, project: string, options: Deploy
   onProgress?.("register");
   const flowName = manifest.spec.name;
   // A Local flow is on this machine's disk, and its flow's own agent takes it by the flow's name.
+  const runConfig = options.runConfig ?? stored.runConfig ?? undefined;
   const labels = normalizeLabels([
     ...storage.labels,
+    ...(runConfig?.labels ?? []),
     ...(storage.type === "Local" ? [flowName] : []),
     ...(options.labels ?? []),
   ]);
@@ -90,11 +96,14 @@ async function deployStored(stored: StoredFlow, project: string, options: Deploy
     specHash: manifest.specHash,
     storage: { ...location },
     labels,
+    ...(runConfig === undefined ? {} : { runConfig }),
     threadOptions: { freshThread: manifest.options.freshThread, maxHeapMb: manifest.options.maxHeapMb },
     ...signature,
-    // The same code for other labels, found again elsewhere after its file was deleted, or signed by another, has to be
+    // The same code for other labels or another run config, found again elsewhere after its file was deleted, or signed by another, has to be
     // registered anew.
-    idempotencyKey: sha256(JSON.stringify([hash, location, labels, ...Object.values(signature)])),
+    idempotencyKey: sha256(
+      JSON.stringify([hash, location, labels, ...Object.values(signature), ...(runConfig ? [{ runConfig }] : [])]),
+    ),
   });
   return {
     flowId,

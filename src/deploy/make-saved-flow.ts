@@ -7,6 +7,7 @@ import { encodeSavedFlow, type FlowManifest } from "../codec/saved-flow.js";
 import { isMillraceError } from "../core/errors.js";
 import { hashFlowSpec, sha256 } from "../core/flow-spec.js";
 import type { StorageOptions } from "../core/options/flow-storage.js";
+import type { RunConfig } from "../core/options/run-config.js";
 import { checkSchedule } from "../schedule/check-schedule.js";
 import { unpackBundle } from "../storage/unpack.js";
 import type { DescribedFlow } from "../threads/messages.js";
@@ -26,6 +27,7 @@ export interface MadeFlow {
   bundled: Bundled;
   /** What the flow's own options say; null: nothing. */
   storage: StorageOptions | null;
+  runConfig: RunConfig | null;
 }
 
 /**
@@ -44,7 +46,7 @@ export async function makeSavedFlows(
     options.external ?? [],
     options,
   );
-  return flows.map(({ spec, options: flowOptions, storage }) => {
+  return flows.map(({ spec, options: flowOptions, storage, runConfig }) => {
     if (spec.schedule !== null) checkSchedule(spec.schedule);
     const manifest: FlowManifest = {
       spec,
@@ -55,7 +57,7 @@ export async function makeSavedFlows(
       projectFolder,
       external: bundled.external,
     };
-    return { manifest, bundled, storage, ...encodeSavedFlow(manifest, bundled.bundle) };
+    return { manifest, bundled, storage, runConfig, ...encodeSavedFlow(manifest, bundled.bundle) };
   });
 }
 

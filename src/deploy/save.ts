@@ -5,6 +5,7 @@ import type { FlowManifest } from "../codec/saved-flow.js";
 import { MillraceError } from "../core/errors.js";
 import type { FlowDefinition } from "../core/flow-definition.js";
 import { Local, type StorageOptions } from "../core/options/flow-storage.js";
+import type { RunConfig } from "../core/options/run-config.js";
 import { chosenStorage } from "../storage/open.js";
 import type { Storage, StorageLocation } from "../storage/storage.js";
 import { writeWhole } from "../storage/write-file.js";
@@ -36,6 +37,8 @@ export interface StoredFlow {
   readonly sizeBytes: number;
   readonly location: StorageLocation;
   readonly storage: Storage;
+  /** What the flow's own options say; null: nothing. */
+  readonly runConfig: RunConfig | null;
 }
 
 /**
@@ -86,7 +89,7 @@ export async function makeSavedFlow(flow: FlowDefinition, options: MakeOptions =
 }
 
 async function store(
-  { manifest, hash, bytes, storage: own }: MadeFlow,
+  { manifest, hash, bytes, storage: own, runConfig }: MadeFlow,
   { path, storage: asked, onTransfer }: SaveOptions,
 ): Promise<StoredFlow> {
   const storage = await chosenStorage(path === undefined ? (asked ?? own ?? new Local()) : new Local());
@@ -94,7 +97,7 @@ async function store(
     path === undefined
       ? await storage.save(manifest.spec.name, hash, bytes, onTransfer ? { onProgress: onTransfer } : {})
       : await writeTo(resolve(path), hash, bytes);
-  return { manifest, hash, sizeBytes: bytes.length, location, storage };
+  return { manifest, hash, sizeBytes: bytes.length, location, storage, runConfig };
 }
 
 async function writeTo(file: string, hash: string, bytes: Uint8Array): Promise<StorageLocation> {

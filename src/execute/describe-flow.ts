@@ -24,11 +24,12 @@ export function describeAtExit({ flowName, savedFlowFile }: DescribeRequest): De
 }
 
 function describe(flow: FlowDefinition): DescribedFlow {
-  const { storage } = flow.options;
+  const { storage, runConfig } = flow.options;
   return {
     spec: withJsonSchemas(toFlowSpec(flow), flow),
     options: optionsOf(flow),
     storage: storage ? { type: storage.type, place: { ...storage.place } } : null,
+    runConfig: runConfig ?? null,
   };
 }
 

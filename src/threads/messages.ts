@@ -4,6 +4,7 @@ import type { WireState } from "../codec/state-json.js";
 import type { LogLine } from "../core/context.js";
 import type { FlowSpec } from "../core/flow-spec.js";
 import type { StorageOptions } from "../core/options/flow-storage.js";
+import type { RunConfig } from "../core/options/run-config.js";
 
 /*
  * What crosses between the agent's main thread and a worker thread: types only. A run's request goes in as a piscina
@@ -155,4 +156,5 @@ export interface DescribedFlow {
   options: { external: string[]; freshThread: boolean; maxHeapMb: number | null };
   /** What the flow's own options say; null: nothing. */
   storage: StorageOptions | null;
+  runConfig: RunConfig | null;
 }

@@ -24,13 +24,15 @@ export interface PoolRunOptions {
   /** End the thread after this run. */
   freshThread: boolean;
   maxHeapMb: number | null;
+  /** What the run's code sees besides the pool's environment, and in place of it. Default: nothing. */
+  env?: Readonly<Record<string, string>>;
   /** Stops the run hard: its thread is ended. `signal.reason` is what `run` rejects with. */
   signal: AbortSignal;
 }
 
 /**
- * The agent's worker threads. A thread serves one version of one flow (the saved flow's hash) under one memory limit, and
- * one run at a time; all of them together stay under one cap. A run takes an idle thread of its flow, or a new one, for
+ * The agent's worker threads. A thread serves one version of one flow (the saved flow's hash) under one memory limit and
+ * one environment, and one run at a time; all of them together stay under one cap. A run takes an idle thread of its flow, or a new one, for
  * which, at the cap, the thread that was idle longest makes room; when all are busy it waits its turn. A thread is ended
  * after a run that wanted it for itself, left something behind, did not come to its own end, was stopped or killed it, and
  * after long idleness.
@@ -100,7 +102,8 @@ export class ThreadPool {
     const key = keyOf(request, options);
     let thread = another || options.freshThread ? undefined : this.#idleThread(key);
     if (!thread && this.#busy.size + this.#idle.size >= this.#options.threads) this.#evict();
-    thread ??= new Thread({ file: workerFile("flow-run"), env: this.#options.env, maxHeapMb: options.maxHeapMb });
+    const env = { ...this.#options.env, ...options.env };
+    thread ??= new Thread({ file: workerFile("flow-run"), env, maxHeapMb: options.maxHeapMb });
     this.#idle.delete(thread);
     this.#busy.add(thread);
     return thread;
@@ -225,7 +228,8 @@ function isReply(answer: unknown): answer is FlowRunTaskReply {
 }
 
 function keyOf(request: RunRequest, options: PoolRunOptions): string {
-  return `${request.savedFlowHash} ${options.maxHeapMb ?? ""}`;
+  const env = Object.entries(options.env ?? {}).sort();
+  return `${request.savedFlowHash} ${options.maxHeapMb ?? ""}${env.length === 0 ? "" : JSON.stringify(env)}`;
 }
 
 function isDeath(error: unknown): boolean {

@@ -87,6 +87,7 @@ t.test("a flow comes back as it was registered; the same key makes no new versio
     spec,
     specHash: hashFlowSpec(spec),
     labels: ["a", "b"],
+    runConfig: { type: "UniversalRun", env: null, labels: ["a", "b"] },
     threadOptions: { freshThread: false, maxHeapMb: null },
   });
   t.equal((await cloud.flow(first.flowId))?.version, 1);

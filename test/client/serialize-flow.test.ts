@@ -125,6 +125,7 @@ t.test("a flow comes back from its row as it was deployed", async (t) => {
     spec,
     specHash: flow.specHash,
     labels: ["host", "zebra"],
+    runConfig: { type: "UniversalRun", env: null, labels: ["host", "zebra"] },
     threadOptions: flow.threadOptions,
   });
 });

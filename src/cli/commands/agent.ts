@@ -4,6 +4,7 @@ import { resolveCloud } from "../../client/config.js";
 import { type Context, collect, group, type Host, wholeNumber, withShared } from "../command.js";
 import { readEnv } from "../environment.js";
 import { onStopSignals } from "../signals.js";
+import { addDockerAgentCommand } from "./agent-docker.js";
 
 interface StartOptions {
   name: string;
@@ -59,6 +60,7 @@ MILLRACE_API_TOKEN is taken out of the environment at the start, but the system 
 malice: code of a flow runs as this user and can read this user's files, the login file among them.`,
     )
     .action(host.action(startLocal));
+  addDockerAgentCommand(start, host);
 }
 
 async function startLocal(context: Context, options: StartOptions): Promise<void> {

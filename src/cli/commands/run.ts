@@ -2,9 +2,11 @@ import type { Command } from "commander";
 import type { Cloud } from "../../client/cloud.js";
 import { MillraceError } from "../../core/errors.js";
 import { type Context, collect, type ExitCode, type Host, usage, withCloud, withShared } from "../command.js";
+import { readEnv } from "../environment.js";
 import { isFinishedName, isSuccessName } from "../live-run.js";
 import { readParameters } from "../parameters.js";
 import { stateText } from "../print.js";
+import { runConfigOf } from "../run-config.js";
 import { onStopSignals } from "../signals.js";
 import { printable } from "../text.js";
 import { watchRun } from "../watch-run.js";
@@ -17,6 +19,8 @@ interface RunOptions {
   runName?: string;
   label: string[];
   watch?: boolean;
+  runConfig?: string;
+  env: string[];
 }
 
 export function addRunCommand(program: Command, host: Host): void {
@@ -31,6 +35,13 @@ export function addRunCommand(program: Command, host: Host): void {
     .option("--param-file <path>", "a JSON object of parameters")
     .option("--run-name <name>", "the run's name")
     .option("-l, --label <label>", "labels of the run in place of the flow's; may be repeated", collect, [])
+    .option("--run-config <json>", "the run's config, as Prefect writes it, or a file of it; in place of the flow's")
+    .option(
+      "-e, --env <NAME[=value]>",
+      "a variable of the run's config besides those it has; may be repeated",
+      collect,
+      [],
+    )
     .option("-w, --watch", "show the task runs until the run in the Cloud has ended")
     .action(host.action(run));
 }
@@ -42,6 +53,8 @@ async function run(context: Context, options: RunOptions, file: string | undefin
     options.project !== undefined && "--project",
     options.label.length > 0 && "--label",
     options.watch && "--watch",
+    options.runConfig !== undefined && "--run-config",
+    options.env.length > 0 && "--env",
     context.url !== undefined && "--url",
   ].filter((each) => typeof each === "string");
   if (cloudOnly.length > 0) {
@@ -69,7 +82,9 @@ async function runInCloud(
   return withCloud(context, async (cloud) => {
     const flow = await cloud.latestFlow(project, name);
     if (!flow) throw await flowNotFound(cloud, name, project);
+    const runConfig = runConfigOf(options.runConfig, readEnv(options.env, context.env), flow.runConfig);
     const flowRunId = await cloud.createFlowRun({
+      ...(runConfig === undefined ? {} : { runConfig }),
       flowId: flow.flowId,
       parameters,
       ...(options.runName === undefined ? {} : { name: options.runName }),

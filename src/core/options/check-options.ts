@@ -83,6 +83,7 @@ const flowChecks: Record<keyof FlowOptions, Check> = {
     "a new Local(), S3(), GCS() or AzureBlob()",
     (value) => isRecordWith("place", value) && isOneOfKind(value.place),
   ],
+  runConfig: ["one of `runConfigs`", isOneOfKind],
   stateHandlers: ["a list of functions", isHandlers],
   onFailure: ["a function", isFunction],
   terminalStateHandler: ["a function", isFunction],
