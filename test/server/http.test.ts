@@ -27,6 +27,9 @@ t.test("the same API answers at / and at /graphql", async (t) => {
   const mutated = await fetch(`${cloud.url}/graphql?query=${doing}`, { headers });
   t.equal(mutated.status, 405);
   t.equal(mutated.headers.get("allow"), "POST");
+  const accept = "text/event-stream";
+  const streamed = await fetch(`${cloud.url}/graphql/stream?query=${doing}`, { headers: { ...headers, accept } });
+  t.equal(streamed.status, 405);
   t.strictSame(await cloud.rows("SELECT id FROM project WHERE name = 'by link'"), [], "following a link does nothing");
 });
 

@@ -155,15 +155,24 @@ export function makeGraphqlApi(
     },
     async stream(request, response, read) {
       const prepared = await prepare({ request, read });
-      if ("status" in prepared) {
-        const { status, text } = toAnswer({ ...prepared, status: streamStatus(prepared) });
-        for (const [name, value] of Object.entries(retryHeaders(prepared))) response.setHeader(name, value);
+      const refusal = "status" in prepared ? prepared : refuseByLink(prepared.kind, request.method);
+      if (refusal) {
+        const { status, text } = toAnswer({ ...refusal, status: streamStatus(refusal) });
+        if (status === 405) response.setHeader("allow", "POST");
+        for (const [name, value] of Object.entries(retryHeaders(refusal))) response.setHeader(name, value);
         return answerJson(request, response, status, text);
       }
       const headers = { get: (name: string) => headerOf(request, name) };
       // What was read of the request already is not read again: only its headers count, and what to execute.
       const body = { query: "" };
-      const [events, init] = await sse({ method: "POST", url: "/", headers, body, raw: prepared, context: undefined });
+      const [events, init] = await sse({
+        method: "POST",
+        url: "/",
+        headers,
+        body,
+        raw: prepared as Prepared,
+        context: undefined,
+      });
       response.writeHead(init.status, init.headers);
       if (events === null || events === undefined || typeof events === "string") {
         response.end(events ?? undefined);
@@ -232,6 +241,11 @@ function refuseKind(kind: OperationTypeNode, method: string | undefined): Refusa
     const error = requestError("INPUT_INVALID", "Subscriptions are answered at /graphql/stream.");
     return { status: 400, errors: [error] };
   }
+  return refuseByLink(kind, method);
+}
+
+/** Following a link must change nothing. */
+function refuseByLink(kind: OperationTypeNode, method: string | undefined): Refusal | undefined {
   if (kind === OperationTypeNode.MUTATION && method === "GET") {
     return { status: 405, errors: [requestError("INPUT_INVALID", "A mutation must be POSTed.")] };
   }
