@@ -257,13 +257,48 @@ t.test("an answer that fails is INTERNAL for its call alone", async (t) => {
   t.equal(log.length, 1);
 });
 
+t.test("a client that is gone before it is known who asks leaves nothing behind", async (t) => {
+  const asked = Promise.withResolvers<void>();
+  const known = Promise.withResolvers<undefined>();
+  const connections = new OpenConnections(
+    {
+      call: async () => ({ status: 200, text: "{}" }),
+      refuseConnection: () => {
+        asked.resolve();
+        return known.promise;
+      },
+    },
+    { check: () => ({}) },
+    () => {},
+    { idleMs: 1_000 },
+  );
+  const http = createServer();
+  connections.attach(http);
+  const gone = new Promise<void>((resolve) =>
+    http.once("connection", (socket) => socket.once("close", () => resolve())),
+  );
+  await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
+  t.teardown(() => http.close());
+  const socket = connect((http.address() as AddressInfo).port, "127.0.0.1");
+  socket.on("error", () => {});
+  socket.write(
+    `GET /graphql/connection HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: ${FRAME_PROTOCOL}\r\n\r\n`,
+  );
+  await asked.promise;
+  socket.resetAndDestroy();
+  await gone;
+  known.resolve(undefined);
+  await new Promise((resolve) => setImmediate(resolve));
+  t.equal(connections.size, 0);
+});
+
 t.test("a client that goes away as it asks for a connection harms nobody", async (t) => {
   const cloud = await startTestCloud(t);
   for (let round = 0; round < 20; round += 1) {
     const socket = connect(cloud.server.port, "127.0.0.1");
     socket.on("error", () => {});
     socket.write(
-      `GET /graphql/connection HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: ${FRAME_PROTOCOL}\r\nAuthorization: Bearer ${cloud.token}\r\n\r\n`,
+      `GET /graphql/connection HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: ${FRAME_PROTOCOL}\r\nAuthorization: Bearer ${cloud.token}\r\n\r\n`,
       () => socket.resetAndDestroy(),
     );
     await new Promise((resolve) => socket.once("close", resolve));

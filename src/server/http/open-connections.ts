@@ -78,6 +78,8 @@ export class OpenConnections {
     const refusal = isConnectionRequest(request)
       ? await this.#api.refuseConnection(request)
       : { status: 400, text: '{"errors":[{"message":"No such upgrade is known here."}]}' };
+    // Who went away meanwhile never says so again.
+    if (socket.destroyed) return;
     if (refusal || this.#closing) return refuse(socket, refusal ?? { status: 503, text: "" });
     socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${FRAME_PROTOCOL}\r\n\r\n`);
     const answer = (frame: Frame) => this.#answer(request, frame);
