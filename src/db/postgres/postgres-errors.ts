@@ -74,6 +74,12 @@ export function toPostgresError(error: unknown, name: string): unknown {
       hint,
       cause: error,
     });
+  if (code === "ERR_INVALID_URL") {
+    // Whose parts are not known: what is shown of it might be the password.
+    return new MillraceError("DATABASE_FAILED", "The URL of the Postgres database cannot be read.", {
+      hint: "Write postgres://user:password@host:port/database; in the password @, / and # are %40, %2F and %23.",
+    });
+  }
   const explained = EXPLAINED[code];
   if (explained) return failed(...explained);
   if (code === INDEX_ROW) {

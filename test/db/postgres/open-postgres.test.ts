@@ -6,6 +6,7 @@ import { loadPg } from "../../../src/db/postgres/load-pg.js";
 import { readAddress, withoutPassword } from "../../../src/db/postgres/postgres-address.js";
 import { migratePostgres } from "../../../src/db/postgres/postgres-migrate.js";
 import { valueTypes } from "../../../src/db/postgres/postgres-values.js";
+import { openToVerify } from "../../../src/db/verify/open-to-verify.js";
 import { makeBareDatabase, needsPostgres, postgresUrl } from "../../helpers/test-database.js";
 
 t.test("a place is shown without its password", async (t) => {
@@ -50,6 +51,18 @@ t.test("without the package pg it is said what to install", async (t) => {
     throw new Error("half installed");
   };
   await t.rejects(loadPg(broken, tmpdir()), { code: "DATABASE_PACKAGE_MISSING", message: /half installed/ });
+});
+
+t.test("a URL that cannot be read is DATABASE_FAILED, and nothing of it is shown", async (t) => {
+  for (const url of ["postgres://me:secret", "postgres://me:secret@db:port/x", "postgres://me:se/cret#@db/x"]) {
+    for (const opened of [openDatabase(url), openToVerify(url)]) {
+      await t.rejects(
+        opened,
+        { code: "DATABASE_FAILED", message: /^The URL of the [^:]+ be read\.$/, hint: /%40/ },
+        url,
+      );
+    }
+  }
 });
 
 t.test("no server there is DATABASE_FAILED, at once, and without the password", async (t) => {
