@@ -1,10 +1,11 @@
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
 import t from "tap";
 import { setLimit, whyWaiting } from "../../src/client/limits.js";
+import { openDatabase } from "../../src/db/open-database.js";
 import { type AgentBed, openAgentBed } from "../helpers/agent-bed.js";
 import { eventually } from "../helpers/eventually.js";
 import { temporaryHome } from "../helpers/home.js";
+import { databaseAt } from "../helpers/test-database.js";
 
 const home = await temporaryHome(t);
 
@@ -95,8 +96,8 @@ t.test("no slot is left when all is over", async (t) => {
   await bed.killServer();
   await bed.restartServer();
   for (const run of runs) t.equal((await bed.reached(run)).state, "Success");
-  const database = new DatabaseSync(join(home, "agent-bed-4.db"), { readOnly: true });
-  t.same(database.prepare("SELECT * FROM concurrency_slot").all(), []);
-  t.same(database.prepare("SELECT * FROM slot_request").all(), []);
-  database.close();
+  const database = await openDatabase(await databaseAt(t, join(home, "agent-bed-4.db")));
+  t.teardown(() => database.close());
+  t.same(await database.all("SELECT * FROM concurrency_slot"), []);
+  t.same(await database.all("SELECT * FROM slot_request"), []);
 });

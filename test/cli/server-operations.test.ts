@@ -6,8 +6,9 @@ import { writeCertificate } from "../helpers/certificates.js";
 import { startCloudProcess } from "../helpers/cloud-process.js";
 import { millrace } from "../helpers/command-line.js";
 import { eventually } from "../helpers/eventually.js";
+import { needsSqlite } from "../helpers/test-database.js";
 
-t.test("a running Cloud's database is backed up by a command, and the copy starts", async (t) => {
+t.test("a running Cloud's database is backed up by a command, and the copy starts", needsSqlite, async (t) => {
   const home = t.testdir();
   await startCloudProcess(t, home);
   await millrace(["create", "project", "Kept"], { home });

@@ -6,7 +6,7 @@ import { openDatabase, openSqlite } from "../../src/db/open-database.js";
 import type { Violation } from "../../src/db/verify/verify-database.js";
 import { startCloudProcess } from "../helpers/cloud-process.js";
 import { millrace } from "../helpers/command-line.js";
-import { databaseAt } from "../helpers/test-database.js";
+import { databaseAt, needsSqlite } from "../helpers/test-database.js";
 
 interface Answer {
   database: string;
@@ -35,7 +35,7 @@ t.test("verify looks at a Cloud that runs, and its exit code says whether the da
   t.strictSame(answer.notes, []);
 });
 
-t.test("verify makes no file, and says of an older database that it is one", async (t) => {
+t.test("verify makes no file, and says of an older database that it is one", needsSqlite, async (t) => {
   const home = t.testdir();
   const file = join(home, "nowhere.db");
   t.match(await millrace(["server", "verify", "--database", file], { home }), { code: 1, stderr: /DATABASE_FAILED/ });
@@ -48,7 +48,7 @@ t.test("verify makes no file, and says of an older database that it is one", asy
   t.match(stdout, /SCHEMA_VERSION.*\n {2}The database has version 3/);
 });
 
-t.test("a file that was written over is found damaged", async (t) => {
+t.test("a file that was written over is found damaged", needsSqlite, async (t) => {
   const home = t.testdir();
   const file = join(home, "millrace.db");
   const database = openSqlite(file);

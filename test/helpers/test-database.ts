@@ -16,6 +16,11 @@ export const needsPostgres = {
   skip: postgresUrl === undefined && "MILLRACE_TEST_POSTGRES is not set: see scripts/with-postgres.mjs",
 };
 
+/** For `t.test`: skips what is about SQLite's files where tests run on Postgres. */
+export const needsSqlite = {
+  skip: postgresUrl !== undefined && "it is about a SQLite file, and tests run on Postgres",
+};
+
 const given = new Map<string, Promise<string>>();
 
 /**
