@@ -152,7 +152,7 @@ async function fetchFlow(run: ClaimedRun, hard: AbortSignal, { flows, log }: Flo
 }
 
 /** @throws the signal's reason, as soon as it fires; what the promise becomes then is nobody's concern */
-async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   const aborted = Promise.withResolvers<never>();
   const abort = () => aborted.reject(signal.reason);
   signal.addEventListener("abort", abort);

@@ -3,6 +3,7 @@ import type { ClaimedRun } from "../../client/cloud.js";
 import { sleepUnlessAborted } from "../../client/retry.js";
 import { isMillraceError, MillraceError } from "../../core/errors.js";
 import { awayWaitMs } from "../back-off.js";
+import { unlessAborted } from "../flow-runs.js";
 import { envOfRun, type ServedRunConfigs } from "../run-config.js";
 import type { ExecutorPorts } from "../run-executor.js";
 import { TOKEN_FOLDER, toContainerSpec, urlFromInside } from "./container-spec.js";
@@ -49,7 +50,11 @@ export async function beginContainer(
       },
     );
   }
-  await whenDaemonIsThere(() => ensureImage(docker, image, options.pull ?? "missing"), signal);
+  // A pull may take minutes; it goes on in the daemon, and nobody here waits for it.
+  await unlessAborted(
+    whenDaemonIsThere(() => ensureImage(docker, image, options.pull ?? "missing"), signal),
+    signal,
+  );
   signal.throwIfAborted();
   const key =
     options.token === undefined ? await cloud.createApiKey(`container of run ${run.flowRunId}`, "RUNNER") : null;
