@@ -8,12 +8,14 @@ import {
   isInputType,
   isListType,
   isNonNullType,
+  type NamedTypeNode,
   type OperationDefinitionNode,
   typeFromAST,
   type VariableDefinitionNode,
   valueFromAST,
 } from "graphql";
 import { MillraceError } from "../../core/errors.js";
+import { isSecretive, shapeErrors } from "./withhold-values.js";
 
 type Values = Record<string, unknown>;
 
@@ -51,9 +53,26 @@ export class VariableReaders {
         const { coerced, errors } = getVariableValues(this.#schema, variableDefinitions, sent ?? {}, {
           maxErrors: MAX_ERRORS,
         });
-        return errors ? { errors } : { values: coerced };
+        return errors ? { errors: this.#tellable(errors, variableDefinitions, sent ?? {}) } : { values: coerced };
       }
     };
+  }
+
+  /** graphql-js's own errors; of variables that may hold a credential, others that do not repeat it. */
+  #tellable(
+    errors: readonly GraphQLError[],
+    definitions: readonly VariableDefinitionNode[],
+    sent: Readonly<Values>,
+  ): readonly GraphQLError[] {
+    const secretive = new Map<unknown, GraphQLError[]>();
+    for (const definition of definitions) {
+      const type = typeFromAST(this.#schema, definition.type as NamedTypeNode);
+      if (!isInputType(type) || !isSecretive(type)) continue;
+      secretive.set(definition, shapeErrors(definition, type, sent[definition.variable.name.value]));
+    }
+    if (secretive.size === 0) return errors;
+    const others = errors.filter(({ nodes }) => !secretive.has(nodes?.[0]));
+    return [...[...secretive.values()].flat(), ...others];
   }
 
   #variable({ variable, type: node, defaultValue }: VariableDefinitionNode): (sent: Values, to: Values) => void {

@@ -13,6 +13,7 @@ import {
 import { withOurTypeNames } from "../read/hasura-names.js";
 import { VariableReaders, type VariablesReader } from "./coerce-variables.js";
 import { nestingOf } from "./nesting.js";
+import { withoutLiterals } from "./withhold-values.js";
 
 /** A document that was parsed and validated, or why it cannot be executed. */
 export type CheckedDocument =
@@ -81,10 +82,10 @@ export class DocumentCache {
     try {
       document = withOurTypeNames(parse(text, { noLocation: false, maxTokens: MAX_TOKENS }), text);
     } catch (error) {
-      return { errors: [error as GraphQLError], code: "GRAPHQL_PARSE_FAILED" };
+      return { errors: withoutLiterals(text, [error as GraphQLError]), code: "GRAPHQL_PARSE_FAILED" };
     }
     const errors = validate(this.#schema, document);
-    if (errors.length > 0) return { errors, code: "GRAPHQL_VALIDATION_FAILED" };
+    if (errors.length > 0) return { errors: withoutLiterals(text, errors), code: "GRAPHQL_VALIDATION_FAILED" };
     const operations = document.definitions
       .filter((definition) => definition.kind === Kind.OPERATION_DEFINITION)
       .map((operation) => ({
