@@ -87,7 +87,7 @@ t.test("runs and task runs are renamed; an empty name is none", async (t) => {
     cloud.call("set_flow_run_name", { flow_run_id: id, name: " " }),
     cloud.call("set_task_run_name", { task_run_id: taskRunId, name: "" }),
   ]) {
-    t.match(await refusalOf(call), { code: "INPUT_INVALID", message: /`name` must not be empty/ });
+    t.match(await refusalOf(call), { code: "INPUT_INVALID", message: /`name` has 1 to 255 characters, and is empty/ });
   }
   t.match(await refusalOf(cloud.call("set_flow_run_name", { flow_run_id: newId(), name: "x" })), {
     code: "FLOW_RUN_NOT_FOUND",

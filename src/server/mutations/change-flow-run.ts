@@ -12,13 +12,13 @@ import { slotsUnderFlowRuns } from "../../db/queries/limits.js";
 import type { RequestContext } from "../parts.js";
 import { noteDue } from "../states/apply-state.js";
 import { type Ledger, readFlowRuns, withLedger } from "../states/ledger.js";
-import { checkName } from "./check-name.js";
+import { checkName } from "./settings-input.js";
 
 const DONE: SuccessPayload = { success: true, error: null };
 
 export function nameFlowRun(input: SetFlowRunNameInput, { parts, caller }: RequestContext): Promise<SuccessPayload> {
   const { tenantId } = caller;
-  checkName("set_flow_run_name", input.name);
+  checkName("set_flow_run_name", "name", input.name);
   return withLedger(parts, { tenantId }, async ({ transaction, now }) => {
     const found = await setFlowRunName(transaction, { tenantId, id: input.flow_run_id, name: input.name, now });
     if (found === 0) throw unknown(input.flow_run_id);

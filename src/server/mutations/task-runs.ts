@@ -14,7 +14,7 @@ import { loadTaskRuns, type TaskRunRow, taskRunAt, touchTaskRun } from "../../db
 import { type RequestContext, toInstant } from "../parts.js";
 import { moveTaskRun, orThrow } from "../states/apply-state.js";
 import { addTaskRun, type Ledger, readFlowRuns, readTaskRunsAndFlowRuns, withLedger } from "../states/ledger.js";
-import { checkName } from "./check-name.js";
+import { checkName } from "./settings-input.js";
 
 /** Prefect's client asks so for each task run that it starts, and first for a mapped child. */
 export async function getOrCreateTaskRunInfo(
@@ -89,7 +89,7 @@ function infoOf({ id, version, serialized_state }: TaskRunRow): TaskRunInfo {
 }
 
 export function nameTaskRun(input: SetTaskRunNameInput, { parts, caller }: RequestContext): Promise<SuccessPayload> {
-  checkName("set_task_run_name", input.name);
+  checkName("set_task_run_name", "name", input.name);
   return withLedger(parts, { tenantId: caller.tenantId }, async (ledger) => {
     await readTaskRunsAndFlowRuns(ledger, [input.task_run_id]);
     const run = ledger.taskRuns.get(input.task_run_id);
