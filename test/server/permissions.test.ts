@@ -85,6 +85,20 @@ t.test("aliases, fragments and directives lead past no check, and a refused muta
   t.match(typed.body, { data: { __typename: "Query" } }, "whoever has a token may look at the schema");
 });
 
+t.test("who may not is told of the scope that is enough, and no more than that", async (t) => {
+  const cases: [scope: Scope, root: string, enough: Scope][] = [
+    ["READ", "create_flow_run", "DEPLOY"],
+    ["READ", "create_project", "DEPLOY"],
+    ["DEPLOY", "secret_value", "RUNNER"],
+    ["DEPLOY", "create_api_key", "USER"],
+  ];
+  for (const [scope, root, enough] of cases) {
+    const { kind, text } = documents.find(({ name }) => name === root)!;
+    const hint = new RegExp(`^Scope ${enough}: .* --scope ${enough}`);
+    t.match(await errorsOf(scope, kind, text), [{ extensions: { code: "FORBIDDEN", hint } }], root);
+  }
+});
+
 t.test("a key whose scope this version does not know may do nothing", async (t) => {
   const { key, id } = await cloud.call("create_api_key", { name: "odd", scope: "READ" });
   await cloud.server.database.write((transaction) =>

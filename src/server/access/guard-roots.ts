@@ -60,12 +60,13 @@ function guardType(type: GraphQLObjectType): void {
 }
 
 function forbidden({ caller }: RequestContext, name: string, scopes: readonly Scope[]): MillraceError {
-  const narrowest = scopes.at(-1) as Scope;
+  // Of what people and agents may both do, a person asks: a token for that reads no secrets.
+  const enough = scopes.find((scope) => scope !== "USER") ?? "USER";
   return new MillraceError(
     "FORBIDDEN",
     `\`${name}\` needs a token of scope ${scopes.join(" or ")}, and this one's is ${caller.scope}.`,
     {
-      hint: `Scope ${narrowest}: ${scopeMeanings[narrowest]}. Make one with \`millrace auth create-token --scope ${narrowest}\`.`,
+      hint: `Scope ${enough}: ${scopeMeanings[enough]}. Make one with \`millrace auth create-token --scope ${enough}\`.`,
     },
   );
 }
