@@ -100,7 +100,7 @@ t.test("a label's slots are taken: by whom, and the command makes room", async (
   const agent = await TestAgent.register(cloud);
   t.match(await run(["limit", "flow-label", "host", "1"]), {
     code: 0,
-    stdout: 'At most 1 flow runs with label "host" at once.\n',
+    stdout: 'At most 1 flow run with label "host" at once.\n',
   });
   await create(cloud, flowId, { flow_run_name: "holder" });
   await agent.claimOne();

@@ -42,7 +42,8 @@ async function change(
       return;
     }
     const limitId = await setLimit(cloud, kind, name, number!);
-    const runs = kind === "task-tag" ? "task runs" : "flow runs";
+    const run = kind === "task-tag" ? "task run" : "flow run";
+    const runs = number === 1 ? run : `${run}s`;
     context.say(
       number === 0 ? `All ${runs} with ${what} are paused.` : `At most ${number} ${runs} with ${what} at once.`,
     );
