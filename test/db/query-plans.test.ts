@@ -20,7 +20,13 @@ import {
 } from "../../src/db/queries/flow-runs.js";
 import { deleteAgentsUnseenSince, runsEndedBefore } from "../../src/db/queries/retention.js";
 import { scheduledFlows, untouchedAutoRuns } from "../../src/db/queries/schedules.js";
-import { bringHeartbeatsBack, lateRuns, lockLeasesFromFuture, silentRuns } from "../../src/db/queries/services.js";
+import {
+  bringHeartbeatsBack,
+  lateRuns,
+  lockLeasesFromFuture,
+  queuedRuns,
+  silentRuns,
+} from "../../src/db/queries/services.js";
 import { claimedTaskRuns, loadMappedTaskRuns, loadTaskRuns, openTaskRunsOf } from "../../src/db/queries/task-runs.js";
 
 const database = openSqlite(join(t.testdir(), "millrace.db"));
@@ -102,6 +108,11 @@ const hot: [name: string, ask: (reads: Reads) => Promise<unknown>, uses: RegExp]
     /SEARCH t USING .*\(flow_run_id=\?\).*\nSEARCH c USING INDEX flow_run_by_parent/,
   ],
   ["silent runs", (reads) => silentRuns(reads, "2026", { heartbeat: "", id: "" }, 5), /flow_run_unheld/],
+  [
+    "runs Queued for long",
+    (reads) => queuedRuns(reads, "2026", { created: "", id: "" }, 5),
+    /flow_run_by_state \(<expr>=\?/,
+  ],
   ["heartbeats from the future", (reads) => bringHeartbeatsBack(planned(reads), "2026", "2025"), /flow_run_unheld/],
   ["leases from the future", (reads) => lockLeasesFromFuture(planned(reads), "2026"), /flow_run_leased/],
   ["late runs", (reads) => lateRuns(planned(reads), "2026", 5), /flow_run_not_late \(state_start_time<\?\)/],

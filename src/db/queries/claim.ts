@@ -46,9 +46,15 @@ export interface DueQuestion {
   limit: number;
 }
 
+/**
+ * Of Prefect's runs that wait, its agents begin those that are Scheduled, and leave the others without a word. A Queued one
+ * has a process of its own, which asks again; shown here it would only take a place from those behind it.
+ */
+const mayBegin = (engine: string): string => `(${engine} <> 'prefect' OR r.state = 'Scheduled')`;
+
 const DUE_FLOW_RUNS = `SELECT r.id, r.state_start_time AS due_at, r.labels FROM flow_run r
   WHERE ${isWaiting("r.")} AND r.tenant_id = ?1 AND r.engine = ?6 AND r.labels = ?2 AND r.state_start_time <= ?3
-    AND (?4 IS NULL OR (SELECT f.flow_group_id FROM flow f WHERE f.id = r.flow_id) = ?4)
+    AND ${mayBegin("?6")} AND (?4 IS NULL OR (SELECT f.flow_group_id FROM flow f WHERE f.id = r.flow_id) = ?4)
   ORDER BY r.state_start_time LIMIT ?5 + 0`;
 
 /**
@@ -62,7 +68,7 @@ export function dueFlowRuns(reads: Reads, question: DueQuestion): Promise<DueRow
 
 const NEXT_DUE = `SELECT r.state_start_time AS due_at FROM flow_run r
   WHERE ${isWaiting("r.")} AND r.tenant_id = ?1 AND r.engine = ?5 AND r.labels = ?2 AND r.state_start_time > ?3
-    AND (?4 IS NULL OR (SELECT f.flow_group_id FROM flow f WHERE f.id = r.flow_id) = ?4)
+    AND ${mayBegin("?5")} AND (?4 IS NULL OR (SELECT f.flow_group_id FROM flow f WHERE f.id = r.flow_id) = ?4)
   ORDER BY r.state_start_time LIMIT 1`;
 
 /** When the next run of a label set is due, after an instant. */

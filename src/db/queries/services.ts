@@ -71,6 +71,28 @@ export function silentRuns(
   return reads.all(SILENT, before, after.heartbeat, after.id, limit);
 }
 
+export interface QueuedRunRow {
+  id: string;
+  tenant_id: string;
+  created: string;
+}
+
+// Twice the state: the index (migrations/010) has it as an expression, under a condition that the bare column fulfils.
+const QUEUED_BEFORE = `SELECT r.id, r.tenant_id, r.created FROM flow_run r
+  WHERE coalesce(r.state, '') = 'Queued' AND r.state = 'Queued' AND r.engine = 'prefect' AND r.lease_agent_id IS NULL
+    AND coalesce(r.state_start_time, r.state_timestamp) <= ?1 AND (r.created > ?2 OR (r.created = ?2 AND r.id > ?3))
+  ORDER BY r.created, r.id LIMIT ?4 + 0`;
+
+/** Prefect's runs that are Queued and whose process was to ask again at this instant or earlier; after one of them. */
+export function queuedRuns(
+  reads: Reads,
+  before: string,
+  after: { created: string; id: string },
+  limit: number,
+): Promise<QueuedRunRow[]> {
+  return reads.all(QUEUED_BEFORE, before, after.created, after.id, limit);
+}
+
 export interface BegunTaskRunRow {
   id: string;
   max_retries: number;

@@ -75,7 +75,7 @@ async function eachSilentRun(
 }
 
 /** A group may have its heartbeats turned off, and then nothing follows from silence. */
-function concerns(text: string, asks: Search["asks"]): boolean {
+export function concerns(text: string, asks: Search["asks"]): boolean {
   const settings = JSON.parse(text) as Record<string, unknown>;
   if (settings.heartbeat_enabled === false || settings.disable_heartbeat === true) return false;
   return asks === "zombies" || settings.lazarus_enabled !== false;
@@ -100,11 +100,15 @@ async function dealWith(
 
 /** Who fell silent, and when: as much as the Cloud can know of a process that is not its own. */
 async function causeOf(ledger: Ledger, run: FlowRunRow): Promise<string> {
-  const since = `no heartbeat of its process since ${run.heartbeat}`;
-  if (run.agent_id === null) return `${since}; no agent is known to have started it`;
+  return `no heartbeat of its process since ${run.heartbeat}; ${await starterOf(ledger, run)}`;
+}
+
+/** One clause that says which agent started a run of Prefect's, and when that agent was heard of last. */
+export async function starterOf(ledger: Ledger, run: FlowRunRow): Promise<string> {
+  if (run.agent_id === null) return "no agent is known to have started it";
   const agent = await findAgent(ledger.transaction, run.tenant_id, run.agent_id);
   const seen = agent ? `, which last asked for work at ${agent.last_queried}` : "";
-  return `${since}; it was started by agent ${agent?.name ?? "unknown"} (${run.agent_id})${seen}`;
+  return `it was started by agent ${agent?.name ?? "unknown"} (${run.agent_id})${seen}`;
 }
 
 async function killTaskRuns(ledger: Ledger, run: FlowRunRow, why: string): Promise<void> {

@@ -2,6 +2,7 @@ import { endSubscriptionsOfLostKeys } from "../access/key-watch.js";
 import type { DueTimer } from "./due-timer.js";
 import { DEFAULT_SILENT_AFTER_MS, killZombies, raiseRuns } from "./heartbeats.js";
 import { DEFAULT_LATE_AFTER_MS, noteLateRuns } from "./late-runs.js";
+import { raiseQueuedRuns } from "./queued-runs.js";
 import { bringLeasesBack, reapLeases } from "./reaper.js";
 import { deleteOld, type RetentionOptions } from "./retention.js";
 import { ScheduleRounds } from "./schedule-rounds.js";
@@ -86,7 +87,10 @@ export function makeServices(dueTimer: DueTimer, options: ServiceOptions): Servi
       name: "lazarus",
       periodMs: heartbeats.everyMs ?? MINUTE_MS,
       servers: "once",
-      tick: (parts, round) => raiseRuns(parts, round, silentAfterMs),
+      tick: async (parts, round) => {
+        await raiseRuns(parts, round, silentAfterMs);
+        await raiseQueuedRuns(parts, round, silentAfterMs);
+      },
     },
     { name: "slot lines", periodMs: SLOT_LINES_MS, servers: "once", tick: (parts) => lookThroughLines(parts) },
     {

@@ -19,7 +19,7 @@ export async function scheduledReasons(parts: ServerParts, tenantId: string, run
   const now = toInstant(clock.now());
   const reasons: WhyReason[] = [];
   if (run.state_start_time === null) return [reason("PAUSED_RUN", `It is ${run.state} until someone sets it going.`)];
-  if (run.state_start_time > now) {
+  if (run.state_start_time > now && run.state !== "Queued") {
     reasons.push(
       reason("NOT_DUE", `It is due at ${run.state_start_time}.`, {
         fix: command("run", "--name", run.flow_name, "--project", run.project_name),
@@ -32,6 +32,11 @@ export async function scheduledReasons(parts: ServerParts, tenantId: string, run
   const full = slots?.full(labels) ?? [];
   if (full.length > 0) {
     reasons.push(...(await limitReasons(database, tenantId, { kind: "flow_label", names: full, who: "It waits" })));
+  }
+  if (run.engine === "prefect" && run.state === "Queued") {
+    // Agents pass over it.
+    const message = `Its own Python process waits for its turn, and asks again by ${run.state_start_time}; one that stays away is dead, and Lazarus has the run started again.`;
+    return [...reasons, reason("NOT_HELD", message, { details: { asks_again_at: run.state_start_time } })];
   }
   await parts.presence.flush(database);
   const agents = await agentsHeardOf(database, tenantId, MAX_AGENTS);

@@ -11,6 +11,7 @@ import {
   waitingLabelSets,
 } from "../../../src/db/queries/claim.js";
 import { findFlowRunByKey, loadFlowRuns, lockFreeFlowRuns } from "../../../src/db/queries/flow-runs.js";
+import { queuedRuns } from "../../../src/db/queries/services.js";
 import {
   claimedTaskRuns,
   loadMappedTaskRuns,
@@ -28,6 +29,7 @@ const hot: [name: string, ask: (reads: Reads) => Promise<unknown>, uses: RegExp]
   ["due task runs", (reads) => dueRunningFlowRuns(reads, "t", engine, "2026"), /task_run_waiting/],
   ["the earliest due run", (reads) => earliestDue(reads, "2026"), /flow_run_waiting/],
   ["expired leases", (reads) => expiredLeases(reads, "2026"), /flow_run_leased/],
+  ["runs Queued for long", (reads) => queuedRuns(reads, "2026", { created: "", id: "" }, 5), /flow_run_by_state/],
   ["runs to cancel", (reads) => cancellingOf(reads, "t", "a"), /flow_run_cancelling/],
   ["one flow run", (reads) => loadFlowRuns(reads, "t", ["a"]), /LockRows[\s\S]*flow_run_pkey/],
   ["flow runs", (reads) => loadFlowRuns(reads, "t", ["a", "b"]), /LockRows[\s\S]*flow_run_pkey/],
