@@ -41,6 +41,8 @@ export interface ServerParts {
   readonly publish: (effects: readonly Effect[]) => void;
   /** Makes slots of concurrency limits follow a ledger's moves, before it commits. */
   readonly settleLimits: (ledger: Ledger) => Promise<void>;
+  /** A Python process that was not heard of for so long is taken for dead, in milliseconds. */
+  readonly silentAfterMs: number;
   readonly log: (line: ServerLogLine) => void;
   /** What has been done so far, for the metrics. */
   readonly counts: Counts;

@@ -24,6 +24,7 @@ import { ParameterChecks } from "./registration/parameter-checks.js";
 import { type KeySource, keySource } from "./secrets/sealing-keys.js";
 import { Vault } from "./secrets/vault.js";
 import { DueTimer } from "./services/due-timer.js";
+import { DEFAULT_SILENT_AFTER_MS } from "./services/heartbeats.js";
 import { ServiceRunner, type ServiceStatus } from "./services/service-runner.js";
 import { makeServices, type ServiceOptions } from "./services/services.js";
 
@@ -123,6 +124,7 @@ async function startOver(database: Database, host: string, options: ServerOption
     vault,
     hooks: new HookDeliveries({ database, clock, log, vault }, options.hooks),
     log,
+    silentAfterMs: options.services?.heartbeats?.silentAfterMs ?? DEFAULT_SILENT_AFTER_MS,
     settleLimits,
     publish: (effects) => publish(effects),
     counts: new Counts(),

@@ -17,14 +17,17 @@ export interface WhyFlowRunRow {
   lease_expires_at: string | null;
   flow_name: string;
   flow_group_id: string;
+  /** The flow group's. */
+  settings: string;
   project_name: string;
 }
 
 export async function whyFlowRun(reads: Reads, tenantId: string, id: string): Promise<WhyFlowRunRow | undefined> {
   const [row] = await reads.all<WhyFlowRunRow>(
     `SELECT r.id, r.name, r.state, r.state_timestamp, r.state_start_time, r.state_message, r.labels, r.engine, r.heartbeat,
-       r.lease_agent_id, r.lease_expires_at, f.name AS flow_name, f.flow_group_id, p.name AS project_name
-     FROM flow_run r JOIN flow f ON f.id = r.flow_id JOIN project p ON p.id = f.project_id
+       r.lease_agent_id, r.lease_expires_at, f.name AS flow_name, f.flow_group_id, g.settings, p.name AS project_name
+     FROM flow_run r JOIN flow f ON f.id = r.flow_id JOIN flow_group g ON g.id = f.flow_group_id
+       JOIN project p ON p.id = f.project_id
      WHERE r.id = ?1 AND r.tenant_id = ?2`,
     id,
     tenantId,

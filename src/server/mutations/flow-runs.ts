@@ -4,6 +4,7 @@ import { findFlowRunByKey } from "../../db/queries/flow-runs.js";
 import { currentFlowToRun, type FlowToRun, holdFlowToRun } from "../../db/queries/flows.js";
 import type { RequestContext } from "../parts.js";
 import { requestCancel } from "../states/apply-state.js";
+import { endSilentCancel } from "../states/cancel.js";
 import { type Ledger, readFlowRuns, withLedger } from "../states/ledger.js";
 import { addNewFlowRun } from "../states/new-flow-run.js";
 
@@ -55,7 +56,7 @@ export function cancelFlowRun(input: CancelFlowRunInput, { parts, caller }: Requ
     await readFlowRuns(ledger, [input.flow_run_id]);
     const run = ledger.flowRuns.get(input.flow_run_id);
     if (!run) throw new MillraceError("FLOW_RUN_NOT_FOUND", `Flow run ${input.flow_run_id} not found.`);
-    await requestCancel(ledger, run);
+    if (!(await endSilentCancel(ledger, run, parts.silentAfterMs))) await requestCancel(ledger, run);
     return { state: run.state ?? "Pending" };
   });
 }

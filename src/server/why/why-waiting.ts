@@ -3,7 +3,8 @@ import { MillraceError } from "../../core/errors.js";
 import { isScheduled, isTerminal, type StateType } from "../../core/state.js";
 import { type WhyFlowRunRow, whyFlowRun } from "../../db/queries/why.js";
 import type { RequestContext, ServerParts } from "../parts.js";
-import { reason } from "./reason.js";
+import { concerns } from "../services/heartbeats.js";
+import { command, reason } from "./reason.js";
 import { holderReasons, runningReasons } from "./running-reasons.js";
 import { scheduledReasons } from "./scheduled-reasons.js";
 
@@ -23,12 +24,30 @@ async function reasonsOf(parts: ServerParts, tenantId: string, run: WhyFlowRunRo
   }
   if (isScheduled({ type: state })) return scheduledReasons(parts, tenantId, run);
   if (state === "Running") return runningReasons(parts, tenantId, run);
-  const [code, what] =
-    state === "Cancelling"
-      ? ([
-          "CANCELLING",
-          `It is being cancelled since ${run.state_timestamp}: its agent stops it within seconds, or loses it with its lease.`,
-        ] as const)
-      : (["STARTING", `It is ${state} since ${run.state_timestamp}: its agent is about to begin it.`] as const);
-  return [reason(code, what), ...(await holderReasons(parts, tenantId, run))];
+  const first = state === "Cancelling" ? cancellingReason(parts, run) : startingReason(run);
+  return [first, ...(await holderReasons(parts, tenantId, run))];
+}
+
+const isPython = (run: WhyFlowRunRow): boolean => run.engine === "prefect" && run.lease_agent_id === null;
+
+function cancellingReason({ clock, silentAfterMs }: ServerParts, run: WhyFlowRunRow): WhyReason {
+  const since = `It is being cancelled since ${run.state_timestamp}`;
+  if (!isPython(run)) {
+    return reason("CANCELLING", `${since}: its agent stops it within seconds, or loses it with its lease.`);
+  }
+  const what = `${since}: its process asks every 15 s whether it is to stop`;
+  if (concerns(run.settings, "zombies"))
+    return reason("CANCELLING", `${what}; one that is dead is noticed by its heartbeat.`);
+  // A second cancel ends it from then on.
+  const isOver = clock.now() - Date.parse(run.state_timestamp ?? "") >= silentAfterMs;
+  const minutes = Math.ceil(silentAfterMs / 60_000);
+  return reason(
+    "CANCELLING",
+    `${what}; heartbeats are off for its flow group, so nothing tells whether it is dead: cancelled again after ${minutes} min, it ends.`,
+    isOver ? { fix: command("cancel", run.id) } : {},
+  );
+}
+
+function startingReason(run: WhyFlowRunRow): WhyReason {
+  return reason("STARTING", `It is ${run.state} since ${run.state_timestamp}: its agent is about to begin it.`);
 }
