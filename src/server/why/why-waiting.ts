@@ -24,7 +24,7 @@ async function reasonsOf(parts: ServerParts, tenantId: string, run: WhyFlowRunRo
   }
   if (isScheduled({ type: state })) return scheduledReasons(parts, tenantId, run);
   if (state === "Running") return runningReasons(parts, tenantId, run);
-  const first = state === "Cancelling" ? cancellingReason(parts, run) : startingReason(run);
+  const first = state === "Cancelling" ? cancellingReason(parts, run) : startingReason(parts, run);
   return [first, ...(await holderReasons(parts, tenantId, run))];
 }
 
@@ -48,6 +48,12 @@ function cancellingReason({ clock, silentAfterMs }: ServerParts, run: WhyFlowRun
   );
 }
 
-function startingReason(run: WhyFlowRunRow): WhyReason {
-  return reason("STARTING", `It is ${run.state} since ${run.state_timestamp}: its agent is about to begin it.`);
+function startingReason({ clock, silentAfterMs }: ServerParts, run: WhyFlowRunRow): WhyReason {
+  const since = `It is ${run.state} since ${run.state_timestamp}`;
+  const isSlow = clock.now() - Date.parse(run.heartbeat ?? run.state_timestamp ?? "") >= silentAfterMs;
+  if (!isPython(run) || !isSlow || concerns(run.settings, "lazarus")) {
+    return reason("STARTING", `${since}: its agent is about to begin it.`);
+  }
+  const message = `${since}, and its process has not begun. It is left alone however long that takes, since Lazarus or heartbeats are off for its flow group.`;
+  return reason("STARTING", message, { fix: command("cancel", run.id) });
 }

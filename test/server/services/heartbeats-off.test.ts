@@ -55,3 +55,19 @@ t.test("a run whose process was heard of meanwhile is not ended by a second canc
   await letPass(SILENT - MINUTE);
   t.strictSame(await cancel(), { state: "Cancelling" });
 });
+
+t.test("with Lazarus off, a run that is long Submitted is left alone, and `why` says so", async (t) => {
+  const { cloud, letPass, flow, id, set, cancel, why } = await pythonRun(t, "Submitted");
+  await letPass(SILENT - MINUTE);
+  await cloud.call("disable_flow_lazarus_process", { flow_id: flow.flowId });
+  t.match(await why(), [{ code: "STARTING", message: /about to begin it/, fix: null }, { code: "NOT_HELD" }]);
+  await letPass(3 * SILENT);
+  t.match(await flowRunRow(cloud, id), { state: "Submitted", times_resurrected: 0 });
+  t.match(await why(), [
+    { code: "STARTING", message: /left alone however long that takes/, fix: `millrace cancel ${id}` },
+    { code: "NOT_HELD" },
+  ]);
+  await set("Running");
+  t.match(await flowRunRow(cloud, id), { state: "Running" }, "it was a slow start");
+  t.strictSame(await cancel(), { state: "Cancelling" });
+});
