@@ -23,6 +23,7 @@ import { type ServerClock, type ServerLogLine, type ServerParts, toInstant } fro
 import { ParameterChecks } from "./registration/parameter-checks.js";
 import { type KeySource, keySource } from "./secrets/sealing-keys.js";
 import { Vault } from "./secrets/vault.js";
+import { checkClock } from "./services/check-clock.js";
 import { DueTimer } from "./services/due-timer.js";
 import { DEFAULT_SILENT_AFTER_MS } from "./services/heartbeats.js";
 import { ServiceRunner, type ServiceStatus } from "./services/service-runner.js";
@@ -129,6 +130,8 @@ async function startOver(database: Database, host: string, options: ServerOption
     publish: (effects) => publish(effects),
     counts: new Counts(),
   };
+  // A clock of the caller's own may tell any time.
+  if (!options.clock) await checkClock(parts);
   timeWrites(database, parts.counts);
   const dueTimer = new DueTimer(parts);
   const services = makeServices(dueTimer, options.services ?? {});

@@ -16,6 +16,14 @@ export async function writeServiceMark(transaction: Transaction, name: string, a
   );
 }
 
+/** The database's own clock, in milliseconds since 1970. Postgres only: a SQLite file has none, as the server is its only user. */
+export async function postgresNow(reads: Reads): Promise<number> {
+  const [row] = await reads.all<{ ms: string }>(
+    "SELECT CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS text) AS ms",
+  );
+  return Number(row!.ms);
+}
+
 /** Leases that were renewed after this instant, which has not come yet; nobody renews them before the transaction ends. */
 export function lockLeasesFromFuture(transaction: Transaction, after: string): Promise<LeaseRow[]> {
   return transaction.all(
