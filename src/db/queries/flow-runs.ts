@@ -149,20 +149,26 @@ function changedGroups(row: ReadRow): number {
 
 const TERMINAL = stateTypes.filter((type) => isTerminal({ type })).map((type) => `'${type}'`);
 
+export interface AskedForRow {
+  id: string;
+  /** The task run that asked for it, and its state. */
+  task_run_id: string;
+  task_run_state: string | null;
+}
+
 /**
  * The runs that tasks of this run asked for and that have not ended. A task asks under its task run's id as idempotency key,
  * or the id and a count, see `core/control/run-flow`.
  */
-export async function flowRunsAskedForBy(reads: Reads, tenantId: string, flowRunId: string): Promise<string[]> {
-  const rows = await reads.all<{ id: string }>(
+export function flowRunsAskedForBy(reads: Reads, tenantId: string, flowRunId: string): Promise<AskedForRow[]> {
+  return reads.all(
     // CROSS JOIN: SQLite would begin with all flow runs. With || the id is a mere text, as the index has it; the column is not.
-    `SELECT c.id FROM task_run t CROSS JOIN flow_run c
+    `SELECT c.id, t.id AS task_run_id, t.state AS task_run_state FROM task_run t CROSS JOIN flow_run c
      WHERE substr(c.idempotency_key, 1, 36) = t.id || '' AND c.idempotency_key IS NOT NULL
        AND t.flow_run_id = ?1 AND c.tenant_id = ?2 AND c.state NOT IN (${TERMINAL.join(", ")}) ORDER BY c.id`,
     flowRunId,
     tenantId,
   );
-  return rows.map((each) => each.id);
 }
 
 export function setFlowRunName(

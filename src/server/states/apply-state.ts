@@ -10,7 +10,7 @@ import {
   unwrapState,
 } from "../../core/state.js";
 import { isRetryInTwoSteps, type Refusal, refuseFlowRunMove, refuseTaskRunMove } from "../../core/transitions.js";
-import { type FlowRunRow, flowRunsAskedForBy } from "../../db/queries/flow-runs.js";
+import { type AskedForRow, type FlowRunRow, flowRunsAskedForBy } from "../../db/queries/flow-runs.js";
 import { flowGroupIdOf } from "../../db/queries/flows.js";
 import type { FlowRunStateRow, TaskRunStateRow } from "../../db/queries/states.js";
 import type { TaskRunRow } from "../../db/queries/task-runs.js";
@@ -61,7 +61,7 @@ export async function moveFlowRun(ledger: Ledger, run: FlowRunRow, move: Move): 
     run.heartbeat = ledger.now;
   }
   if (isScheduled({ type: to }) && run.state_start_time !== null) await noteDue(ledger, run, run.state_start_time);
-  if (to === "Cancelled") await cancelChildren(ledger, run.id);
+  if (to === "Cancelled") await cancelChildren(ledger, run);
   return null;
 }
 
@@ -86,9 +86,19 @@ export async function requestCancel(ledger: Ledger, run: FlowRunRow): Promise<vo
   orThrow(await moveFlowRun(ledger, run, { state, at: ledger.now }));
 }
 
-/** The runs that tasks of a cancelled run asked for are to stop too, and theirs in turn. */
-async function cancelChildren(ledger: Ledger, flowRunId: string): Promise<void> {
-  const ids = await flowRunsAskedForBy(ledger.transaction, ledger.tenantId, flowRunId);
+/**
+ * The runs that tasks of a cancelled run asked for are to stop too, and theirs in turn. A task of ours that has succeeded before
+ * the run that it asked for has ended did not wait for it: that one goes on by itself (`runFlow` with `wait: false`). Of Prefect's
+ * that cannot be told: its `create_flow_run` has always succeeded, and another task may wait.
+ */
+async function cancelChildren(ledger: Ledger, { id: flowRunId, engine }: FlowRunRow): Promise<void> {
+  const asked = await flowRunsAskedForBy(ledger.transaction, ledger.tenantId, flowRunId);
+  const isWaitedFor = ({ task_run_id, task_run_state }: AskedForRow) => {
+    // This transaction may have brought the success.
+    const state = (ledger.taskRuns.get(task_run_id)?.state ?? task_run_state) as StateType | null;
+    return engine === "prefect" || state === null || !isType(state, "Success");
+  };
+  const ids = asked.filter(isWaitedFor).map(({ id }) => id);
   await readFlowRuns(ledger, ids);
   for (const id of ids) {
     const child = ledger.flowRuns.get(id);

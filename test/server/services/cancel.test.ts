@@ -74,3 +74,53 @@ t.test("a server that is restarted in the middle of a cancellation goes on with 
   await letPass(again, clock, 2 * SECOND);
   t.match(await flowRunRow(again, parent.flow_run_id), { state: "Cancelled" });
 });
+
+t.test("a run that a task did not wait for goes on when the run of that task is cancelled", async (t) => {
+  const { cloud, agent, parent, asking, ask } = await family(t);
+  const onItsOwn = await ask(asking);
+  await agent.report(parent, [taskState(parent, "a-1", "Success", 2)]);
+  await cloud.call("cancel_flow_run", { flow_run_id: parent.flow_run_id });
+  await agent.report(parent, [flowState("Cancelled")]);
+  t.match(await flowRunRow(cloud, parent.flow_run_id), { state: "Cancelled" });
+  t.match(await flowRunRow(cloud, onItsOwn), { state: "Scheduled" });
+});
+
+t.test(
+  "also when the task's success comes with the end of its run; one whose task ended otherwise is cancelled",
+  async (t) => {
+    const { cloud, agent, parent, asking, ask } = await family(t);
+    const onItsOwn = await ask(asking);
+    const other = parent.task_runs.find((each) => each.task_slug === "b-1")!.id;
+    const waitedFor = await ask(other);
+    await agent.report(parent, [
+      taskState(parent, "a-1", "Success", 2),
+      taskState(parent, "b-1", "Running", 1),
+      taskState(parent, "b-1", "Failed", 2),
+      flowState("Cancelling"),
+      flowState("Cancelled"),
+    ]);
+    t.match(await flowRunRow(cloud, parent.flow_run_id), { state: "Cancelled" });
+    t.match(await flowRunRow(cloud, onItsOwn), { state: "Scheduled" });
+    t.match(await flowRunRow(cloud, waitedFor), { state: "Cancelled" });
+  },
+);
+
+t.test("what a task of Prefect's asked for is cancelled also when that task has succeeded", async (t) => {
+  const { cloud, ask } = await family(t);
+  const flow = await deployFlow(cloud, { name: "theirs", tasks: ["p-1"], labels: ["py"], ours: false });
+  const { id } = await cloud.call("create_flow_run", { flow_id: flow.flowId });
+  const [{ asking } = { asking: "" }] = await cloud.rows<{ asking: string }>(
+    "SELECT id AS asking FROM task_run WHERE flow_run_id = ?1",
+    id,
+  );
+  const set = (type: string) => cloud.call("set_flow_run_states", { states: [{ flow_run_id: id, state: { type } }] });
+  await set("Submitted");
+  await set("Running");
+  const child = await ask(asking);
+  for (const type of ["Running", "Success"]) {
+    await cloud.call("set_task_run_states", { states: [{ task_run_id: asking, state: { type } }] });
+  }
+  await cloud.call("cancel_flow_run", { flow_run_id: id });
+  await set("Cancelled");
+  t.match(await flowRunRow(cloud, child), { state: "Cancelled" });
+});
