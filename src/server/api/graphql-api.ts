@@ -7,6 +7,7 @@ import { FailedLogins } from "../access/failed-logins.js";
 import type { Outcome } from "../operations/counts.js";
 import type { Caller, RequestContext, ServerParts } from "../parts.js";
 import { type CheckedOperation, DocumentCache } from "./document-cache.js";
+import { writeEvents } from "./event-stream.js";
 import { busyError, isDatabaseFailure, requestError, toWireError, type WireError } from "./graphql-error.js";
 import { type GraphqlParams, readParams } from "./graphql-params.js";
 
@@ -178,7 +179,7 @@ export function makeGraphqlApi(
         response.end(events ?? undefined);
         return;
       }
-      await pipe(events, response, () => parts.events.closed);
+      await writeEvents(events, response, () => parts.events.closed);
     },
   };
 }
@@ -285,29 +286,4 @@ function readQueryString(url: string): GraphqlParams | WireError {
   return readParams(
     JSON.stringify({ query, operationName: search.get("operationName"), variables: search.get("variables") }),
   );
-}
-
-/** The last words of a server that stops: another may have taken its place when the client comes again. */
-const COME_AGAIN = ": the server is stopping; subscribe again\nretry: 1000\n\n";
-
-/** Writes events as they come, until they end or the client is gone. */
-async function pipe(
-  events: AsyncGenerator<string, void, undefined>,
-  response: ServerResponse,
-  isStopping: () => boolean,
-): Promise<void> {
-  const gone = () => void events.return(undefined);
-  response.once("close", gone);
-  response.flushHeaders();
-  for await (const event of events) {
-    if (!response.writable) break;
-    if (!response.write(event)) {
-      await new Promise<void>((resolve) => {
-        response.once("drain", resolve);
-        response.once("close", resolve);
-      });
-    }
-  }
-  response.off("close", gone);
-  response.end(isStopping() ? COME_AGAIN : undefined);
 }
