@@ -51,7 +51,7 @@ t.test("a run that is due later is taken when it is due, without an event or a p
   const id = await bed.cloud.createFlowRun({ flowId, scheduledStartAt: new Date(dueAt).toISOString() });
   const run = await bed.reached(id);
   t.ok(Date.parse(run.startAt!) >= dueAt, "not before");
-  t.ok(Date.parse(run.startAt!) < dueAt + 1_000, "and soon after");
+  t.ok(Date.parse(run.startAt!) < dueAt + 5_000, "and long before the next poll");
 });
 
 t.test("an agent for one flow group leaves the others' runs alone", async (t) => {
