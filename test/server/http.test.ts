@@ -21,6 +21,11 @@ t.test("the same API answers at / and at /graphql", async (t) => {
   const headers = { authorization: `Bearer ${cloud.token}` };
   const got = await fetch(`${cloud.url}/graphql?query=${encodeURIComponent("{ hello }")}`, { headers });
   t.strictSame(await got.json(), { data: { hello: "hello" } });
+  const asking = '{ project(where: {name: {_eq: "what?"}}) { id } }';
+  const asked = await fetch(`${cloud.url}/graphql?query=${encodeURIComponent(asking).replace("%3F", "?")}`, {
+    headers,
+  });
+  t.strictSame(await asked.json(), { data: { project: [] } }, "a question mark may stand in the query as it is");
   const put = await fetch(cloud.url, { method: "PUT", headers, body: "{}" });
   t.equal(put.status, 405);
   const doing = encodeURIComponent('mutation { create_project(input: {name: "by link"}) { id } }');

@@ -280,7 +280,7 @@ function headerOf(request: RequestHead, name: string): string | undefined {
 }
 
 function readQueryString(url: string): GraphqlParams | WireError {
-  const search = new URLSearchParams(url.split("?")[1] ?? "");
+  const search = new URLSearchParams(/\?(.*)/.exec(url)?.[1] ?? "");
   const query = search.get("query");
   if (query === null) return requestError("INPUT_INVALID", "This is a GraphQL API: POST a query.");
   return readParams(
