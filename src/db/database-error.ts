@@ -11,6 +11,8 @@ const EXPLAINED: Record<number, readonly [what: string, hint: string]> = {
   14: ["cannot be opened", "Check that its folder exists and that this user may write in it."],
   26: ["is not a database", "Give the server another file, or remove this one."],
 };
+/** SQLITE_CORRUPT, SQLITE_NOTADB */
+const DAMAGE: ReadonlySet<number> = new Set([11, 26]);
 const CONSTRAINT_UNIQUE = 2067;
 const CONSTRAINT_PRIMARY_KEY = 1555;
 /** unique_violation, https://www.postgresql.org/docs/current/errcodes-appendix.html */
@@ -38,6 +40,12 @@ export function isUniqueViolation(error: unknown): boolean {
   if (error instanceof Error && (error as { code?: unknown }).code === POSTGRES_UNIQUE) return true;
   const code = sqliteCode(error);
   return code === CONSTRAINT_UNIQUE || code === CONSTRAINT_PRIMARY_KEY;
+}
+
+/** Has SQLite found that a file is damaged, or not a database at all? Also behind an error of ours. */
+export function isDamage(error: unknown): boolean {
+  const code = sqliteCode(error instanceof MillraceError ? error.cause : error);
+  return code !== undefined && DAMAGE.has(code & 0xff);
 }
 
 /** node:sqlite says so with Node's own code. */

@@ -33,6 +33,11 @@ export async function storageViolations(moment: Moment): Promise<Violation[]> {
   return damages.length > 0 ? damages : runCheck(moment, looseKeys);
 }
 
+/** A file that SQLite will not read any further. */
+export function refusedFile({ message }: Error): Violation {
+  return { code: "FILE_DAMAGED", note: false, table: "(file)", ids: {}, message, total: 1 };
+}
+
 const integrity: Check = {
   table: "(file)",
   ids: [],

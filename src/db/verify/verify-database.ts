@@ -1,11 +1,12 @@
 import type { Database } from "../database.js";
+import { isDamage } from "../database-error.js";
 import { MAX_NAMED, type Moment, runCheck, type Violation } from "./finding.js";
 import { limitChecks } from "./limit-checks.js";
 import { referenceChecks } from "./reference-checks.js";
 import { leaseCheck, runChecks } from "./run-checks.js";
 import { missingStartTimes, scheduleChecks } from "./schedule-checks.js";
 import { stateChecks } from "./state-checks.js";
-import { schemaViolation, storageViolations } from "./storage-checks.js";
+import { refusedFile, schemaViolation, storageViolations } from "./storage-checks.js";
 import { unreadableJson, valueChecks } from "./value-checks.js";
 
 export { MAX_NAMED, type Violation };
@@ -18,7 +19,17 @@ export { MAX_NAMED, type Violation };
  * @throws DATABASE_FAILED
  * @example const broken = (await verifyDatabase(server.database, Date.now())).filter((each) => !each.note);
  */
-export function verifyDatabase(database: Pick<Database, "kind" | "snapshot">, now: number): Promise<Violation[]> {
+export async function verifyDatabase(database: Pick<Database, "kind" | "snapshot">, now: number): Promise<Violation[]> {
+  try {
+    return await lookAt(database, now);
+  } catch (error) {
+    // Some damage SQLite does not get past: it refuses to open the file, or the first query.
+    if (!isDamage(error)) throw error;
+    return [refusedFile(error as Error)];
+  }
+}
+
+function lookAt(database: Pick<Database, "kind" | "snapshot">, now: number): Promise<Violation[]> {
   return database.snapshot(async (read) => {
     const moment: Moment = { kind: database.kind, read, now: new Date(now).toISOString() };
     const schema = await schemaViolation(moment);
