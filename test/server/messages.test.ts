@@ -42,6 +42,11 @@ t.test("an agent config is read by the agent that was registered with it, and th
     (await cloud.ask(`{ agent_config(where: {id: {_eq: "${id}"}}) { name settings } }`, {}, headers)).body.data;
   t.same(await read(), { agent_config: [{ name: "k8s", settings }] });
   t.same(await read(other), { agent_config: [] });
+  const agent = { type: "KubernetesAgent", name: "a", labels: [], agent_config_id: id };
+  t.match(await refusalOf(cloud.call("register_agent", agent, other)), { message: /agent config .* was not found/ });
+  t.match(await refusalOf(cloud.call("register_agent", { ...agent, agent_config_id: newId() })), {
+    code: "INPUT_INVALID",
+  });
   await cloud.call("register_agent", { type: "KubernetesAgent", name: "a", labels: [], agent_config_id: id });
 
   const change = { agent_config_id: id, settings: { job_template: null } };

@@ -107,6 +107,11 @@ t.test("a run with other labels is for other agents", async (t) => {
   t.match(await refusalOf(cloud.call("set_flow_run_labels", { flow_run_id: newId(), labels: [] })), {
     code: "FLOW_RUN_NOT_FOUND",
   });
+  const { id: begun } = await begin();
+  t.match(await refusalOf(cloud.call("set_flow_run_labels", { flow_run_id: begun, labels: ["gpu"] })), {
+    code: "INPUT_INVALID",
+    message: /is Running, and keeps its labels/,
+  });
 });
 
 t.test("a run is deleted with all that is its own; to delete it again is no error", async (t) => {
@@ -163,4 +168,23 @@ t.test("an agent is known again by name, type, version and labels, and deleted w
     code: "INPUT_INVALID",
     message: /cannot be deleted: it holds 1 flow runs/,
   });
+});
+
+t.test("an agent that is deleted while it claims has no run then, or is not deleted", async (t) => {
+  const { flowId } = await deployFlow(cloud, { name: "raced", labels: ["raced"] });
+  for (let round = 0; round < 20; round++) {
+    await cloud.call("create_flow_run", { flow_id: flowId });
+    const { id } = await cloud.call("register_agent", {
+      type: "LocalAgent",
+      name: `raced ${round}`,
+      labels: ["raced"],
+    });
+    await Promise.allSettled([
+      cloud.call("claim_runs", { agent_id: id, labels: ["raced"], limit: 1, lease_ms: 30_000 }),
+      cloud.call("delete_agent", { agent_id: id }),
+    ]);
+  }
+  const lost =
+    "SELECT id FROM flow_run WHERE lease_agent_id IS NOT NULL AND lease_agent_id NOT IN (SELECT id FROM agent)";
+  t.strictSame(await cloud.rows(lost), []);
 });

@@ -22,12 +22,20 @@ export async function updateAgentConfigRow(
   return numUpdatedRows > 0n;
 }
 
+/** A config that nobody deletes until the transaction ends. @returns whether there is one */
+export async function keepAgentConfig(transaction: Transaction, tenantId: string, id: string): Promise<boolean> {
+  const sql = "SELECT id FROM agent_config WHERE tenant_id = ?1 AND id = ?2 FOR SHARE";
+  return (await transaction.all(sql, tenantId, id)).length > 0;
+}
+
 /** Agents that were registered with it stay, without it. @returns whether there was one */
 export async function deleteAgentConfigRow(transaction: Transaction, tenantId: string, id: string): Promise<boolean> {
+  // First the config: that waits for who registers with it just now, and whose agent is found then.
+  const deleted = await transaction.run("DELETE FROM agent_config WHERE tenant_id = ?1 AND id = ?2", tenantId, id);
   await transaction.run(
     "UPDATE agent SET agent_config_id = NULL WHERE tenant_id = ?1 AND agent_config_id = ?2",
     tenantId,
     id,
   );
-  return (await transaction.run("DELETE FROM agent_config WHERE tenant_id = ?1 AND id = ?2", tenantId, id)) > 0;
+  return deleted > 0;
 }

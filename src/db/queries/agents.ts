@@ -9,6 +9,17 @@ export async function findAgent(reads: Reads, tenantId: string, agentId: string)
   return row;
 }
 
+/** An agent that nobody deletes until the transaction ends, so that it may be given runs. @returns whether there is one */
+export async function keepAgent(transaction: Transaction, tenantId: string, agentId: string): Promise<boolean> {
+  const sql = "SELECT id FROM agent WHERE id = ?1 AND tenant_id = ?2 FOR SHARE";
+  return (await transaction.all(sql, agentId, tenantId)).length > 0;
+}
+
+/** Lets nobody give an agent runs until the transaction ends. */
+export async function holdAgent(transaction: Transaction, tenantId: string, agentId: string): Promise<void> {
+  await transaction.all("SELECT id FROM agent WHERE id = ?1 AND tenant_id = ?2 FOR UPDATE", agentId, tenantId);
+}
+
 /** The agent that was registered under the same name, type, version and labels. */
 export function findSameAgent(transaction: Transaction, agent: AgentRow): Promise<{ id: string } | undefined> {
   return transaction.query

@@ -52,7 +52,8 @@ interface Freed {
   labels: Set<string>;
 }
 
-const isUnderWay = (state: string | null): boolean =>
+/** Does somebody run a flow run of this state, so that it may hold slots? */
+export const isUnderWay = (state: string | null): boolean =>
   state !== null && (state === "Submitted" || isType(state as StateType, "Running"));
 
 /** Slots of runs that have left, and the places in line of those that wait no more. */

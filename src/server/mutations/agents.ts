@@ -10,11 +10,13 @@ import type {
 import { MillraceError } from "../../core/errors.js";
 import { newId } from "../../core/ids.js";
 import { normalizeLabels } from "../../core/labels.js";
+import { keepAgentConfig } from "../../db/queries/agent-configs.js";
 import {
   type AgentRow,
   countHeldBy,
   deleteAgent,
   findSameAgent,
+  holdAgent,
   insertAgent,
   touchAgents,
 } from "../../db/queries/agents.js";
@@ -23,6 +25,7 @@ import { insertLogs } from "../../db/queries/logs.js";
 import { hasKnownLevel, logLine } from "../log-line.js";
 import { type RequestContext, toInstant } from "../parts.js";
 import { readQueue } from "../states/queue.js";
+import { notFound } from "./settings-input.js";
 
 /** The queue answers as many at once, as Prefect's does. */
 const QUEUE_LIMIT = 25;
@@ -44,6 +47,10 @@ export async function registerAgent(input: RegisterAgentInput, context: RequestC
   };
   return parts.database.write(async (transaction) => {
     await transaction.lock(`agent ${caller.tenantId} ${agent.name}`);
+    const { agent_config_id: configId } = agent;
+    if (configId !== null && !(await keepAgentConfig(transaction, caller.tenantId, configId))) {
+      throw notFound(`register_agent: the agent config ${configId}`);
+    }
     const same = await findSameAgent(transaction, agent);
     if (same) await touchAgents(transaction, [{ tenantId: caller.tenantId, agentId: same.id, at: now }]);
     else await insertAgent(transaction, agent);
@@ -57,6 +64,7 @@ export async function deleteAgentOfTenant(
   { parts, caller }: RequestContext,
 ): Promise<SuccessPayload> {
   return parts.database.write(async (transaction) => {
+    await holdAgent(transaction, caller.tenantId, agent_id);
     const held = await countHeldBy(transaction, caller.tenantId, agent_id);
     if (held > 0) {
       throw new MillraceError("INPUT_INVALID", `Agent ${agent_id} cannot be deleted: it holds ${held} flow runs.`, {

@@ -9,6 +9,7 @@ import { normalizeLabels } from "../../core/labels.js";
 import { isScheduled, type StateType } from "../../core/state.js";
 import { deleteFlowRuns, type FlowRunRow, setFlowRunLabels, setFlowRunName } from "../../db/queries/flow-runs.js";
 import { slotsUnderFlowRuns } from "../../db/queries/limits.js";
+import { isUnderWay } from "../limits/settle-limits.js";
 import type { RequestContext } from "../parts.js";
 import { noteDue } from "../states/apply-state.js";
 import { type Ledger, readFlowRuns, withLedger } from "../states/ledger.js";
@@ -26,12 +27,22 @@ export function nameFlowRun(input: SetFlowRunNameInput, { parts, caller }: Reque
   });
 }
 
-/** A run that waits is for other agents from then on. */
+/**
+ * A run that waits is for other agents from then on. One that is under way holds the slots of the labels it began with.
+ * @throws INPUT_INVALID for a run that is under way
+ */
 export function labelFlowRun(input: SetFlowRunLabelsInput, { parts, caller }: RequestContext): Promise<SuccessPayload> {
   const { tenantId } = caller;
   const labels = JSON.stringify(normalizeLabels(input.labels));
   return withLedger(parts, { tenantId }, async (ledger) => {
     const run = await readOne(ledger, input.flow_run_id);
+    if (isUnderWay(run.state)) {
+      throw new MillraceError(
+        "INPUT_INVALID",
+        `set_flow_run_labels: flow run ${run.id} is ${run.state}, and keeps its labels while it is under way.`,
+        { hint: "Set them before it begins or after it has ended." },
+      );
+    }
     await setFlowRunLabels(ledger.transaction, { tenantId, id: run.id, labels, now: ledger.now });
     run.labels = labels;
     const waits = run.state !== null && isScheduled({ type: run.state as StateType });

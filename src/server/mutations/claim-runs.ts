@@ -3,7 +3,7 @@ import type { WireState } from "../../codec/state-json.js";
 import { MAX_CLAIM } from "../../core/claim-limit.js";
 import { MillraceError } from "../../core/errors.js";
 import { normalizeLabels } from "../../core/labels.js";
-import { type AgentRow, findAgent } from "../../db/queries/agents.js";
+import { type AgentRow, findAgent, keepAgent } from "../../db/queries/agents.js";
 import { runsOfClaim } from "../../db/queries/claim.js";
 import { type FlowRunRow, type GivenRow, givenOfFlowRuns, lockFreeFlowRuns } from "../../db/queries/flow-runs.js";
 import { type ClaimedTaskRunRow, claimedTaskRuns } from "../../db/queries/task-runs.js";
@@ -92,6 +92,8 @@ function claimOnce(
       ? await readOneOfQueue(ledger.transaction, question, input.flow_run_id)
       : await readQueue(ledger.transaction, question);
     if (ids.length === 0) return { runs: [], ended: 0, missed: 0, nextDueAt };
+    // Deleted since it was found, it would be named by a lease and be nobody.
+    if (!(await keepAgent(ledger.transaction, caller.tenantId, agent.id))) throw agentUnknown(agent.id);
     return { ...(await claim(ledger, ids, agent, { expiresAt, claimId: input.claim_id ?? null })), nextDueAt };
   });
 }
