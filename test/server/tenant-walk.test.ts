@@ -214,6 +214,8 @@ const OVERTAKEN = [
   "delete_tenant",
   // It has ended by set_task_run_states.
   "resume_task_run",
+  // It is under way.
+  "set_flow_run_labels",
   // It was archived.
   "set_schedule_active",
 ];
