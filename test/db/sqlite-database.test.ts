@@ -2,6 +2,8 @@ import { join } from "node:path";
 import t, { type Test } from "tap";
 import type { Transaction } from "../../src/db/database.js";
 import { openSqlite } from "../../src/db/open-database.js";
+import { SqliteConnection } from "../../src/db/sqlite/sqlite-connection.js";
+import { SqliteDatabase } from "../../src/db/sqlite/sqlite-database.js";
 
 const at = "2026-11-23T10:00:00.000Z";
 const tenant = (name: string) => ({ id: name, created: at, updated: at, name, slug: name });
@@ -187,4 +189,26 @@ t.test("where SQLite itself rolls a shared transaction back, the others are run 
     ["fulfilled", "rejected", "fulfilled"],
   );
   t.strictSame(await names(), ["a", "c"]);
+});
+
+t.test("a connection that cannot even roll back refuses what comes, and nobody waits for ever", async (t) => {
+  class Broken extends SqliteConnection {
+    override rollback(): void {
+      throw new Error("disk I/O error");
+    }
+  }
+  const path = join(t.testdir(), "millrace.db");
+  await openSqlite(path).close();
+  const database = new SqliteDatabase(new Broken(path), () => new SqliteConnection(path, { queryOnly: true }));
+  const fails = () => database.write(() => Promise.reject(new Error("on purpose")));
+  const outcomes = await Promise.allSettled([fails(), fails(), database.write(async () => "never committed")]);
+  t.same(
+    outcomes.map(({ status }) => status),
+    ["rejected", "rejected", "rejected"],
+  );
+  await t.rejects(
+    database.write(async () => 1),
+    "nor does a later one hang",
+  );
+  await database.close();
 });

@@ -15,6 +15,9 @@ const STATEMENT_TIMEOUT_MS = 60_000;
 /** Longer, so that Postgres' own word comes first: for when nothing comes at all, because the network is cut. */
 const ANSWER_TIMEOUT_MS = STATEMENT_TIMEOUT_MS + 15_000;
 
+/** Of the connections; transactions have the others. */
+const SHARE_OF_READERS = 0.4;
+
 /**
  * Connects to a Postgres database and brings our tables in it up to date.
  * @throws DATABASE_FAILED, DATABASE_TOO_NEW, DATABASE_PACKAGE_MISSING
@@ -24,12 +27,17 @@ export async function openPostgres(url: string, options: DatabaseOptions = {}): 
   const pg = await loadPg();
   const config = options.asItIs ? patient(configOf(address)) : configOf(address);
   if (!options.asItIs) await prepare(pg, config, address);
-  const pool = new pg.Pool({ ...config, max: address.poolSize, onConnect: (client) => useSchema(client, address) });
-  // A connection that breaks while nobody uses it: the pool makes another when one is needed.
-  pool.on("error", () => {});
-  pool.on("connect", (client) => client.on("error", () => {}));
+  const makePool = (max: number) => {
+    const pool = new pg.Pool({ ...config, max, onConnect: (client) => useSchema(client, address) });
+    // A connection that breaks while nobody uses it: the pool makes another when one is needed.
+    pool.on("error", () => {});
+    pool.on("connect", (client) => client.on("error", () => {}));
+    return pool;
+  };
+  const readers = Math.max(1, Math.floor(address.poolSize * SHARE_OF_READERS));
+  const pools = { readers: makePool(readers), writers: makePool(address.poolSize - readers) };
   const line = new PostgresLine({ connect: () => new pg.Client(config), ...address });
-  const database = new PostgresDatabase(pool, line, address);
+  const database = new PostgresDatabase(pools, line, address);
   try {
     await line.open();
     return database;

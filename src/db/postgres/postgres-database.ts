@@ -23,11 +23,17 @@ const MAX_LOSSES = 4;
 /** A restart of Postgres takes a few tenths of a second. Clients try again for longer than that by themselves. */
 const LOSS_PAUSE_MS = 50;
 
-/** A Postgres database: a pool of connections, each with one transaction or one read at a time. */
+/** Two pools: transactions that wait for each other's locks, with every connection of theirs, hold up no read. */
+export interface Pools {
+  readonly readers: Pool;
+  readonly writers: Pool;
+}
+
+/** A Postgres database: pools of connections, each with one transaction or one read at a time. */
 export class PostgresDatabase implements Database {
   readonly kind = "postgres";
   readonly read: Kysely<Tables>;
-  readonly #pool: Pool;
+  readonly #pools: Pools;
   readonly #name: string;
   readonly #line: PostgresLine;
   readonly #parts: TransactionParts;
@@ -36,8 +42,8 @@ export class PostgresDatabase implements Database {
   #types: Promise<ColumnTypes> | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(pool: Pool, line: PostgresLine, { name, schema }: { name: string; schema: string }) {
-    this.#pool = pool;
+  constructor(pools: Pools, line: PostgresLine, { name, schema }: { name: string; schema: string }) {
+    this.#pools = pools;
     this.#line = line;
     this.#name = name;
     this.#parts = { statements: this.#statements, schema, columnTypes: () => this.#columnTypes(schema) };
@@ -56,7 +62,7 @@ export class PostgresDatabase implements Database {
       await pause(LOSS_PAUSE_MS, losses);
     };
     return this.#waitedFor(
-      readSnapshot(this.#pool, work, again).catch((error: unknown) => {
+      readSnapshot(this.#pools.readers, work, again).catch((error: unknown) => {
         throw toPostgresError(error, this.#name);
       }),
     );
@@ -90,7 +96,7 @@ export class PostgresDatabase implements Database {
     this.#closed ??= (async () => {
       await Promise.all(this.#underWay);
       await this.#line.close();
-      await this.#pool.end();
+      await Promise.all([this.#pools.readers.end(), this.#pools.writers.end()]);
     })();
     return this.#closed;
   }
@@ -109,7 +115,7 @@ export class PostgresDatabase implements Database {
   async #attempt<T>(work: (transaction: Transaction) => Promise<T>): Promise<Attempt<T>> {
     let client: PoolClient;
     try {
-      client = await this.#pool.connect();
+      client = await this.#pools.writers.connect();
     } catch (error) {
       return { error, again: isLost(error) ? "lost" : null };
     }
@@ -144,7 +150,7 @@ export class PostgresDatabase implements Database {
     for (let losses = 1; ; losses++) {
       if (this.#closed) throw closedError(this.#name);
       try {
-        return await this.#pool.query<object>(statement);
+        return await this.#pools.readers.query<object>(statement);
       } catch (error) {
         if (!isLost(error) || losses >= MAX_LOSSES || this.#closed) throw toPostgresError(error, this.#name);
         await pause(LOSS_PAUSE_MS, losses);

@@ -116,9 +116,15 @@ export class SqliteDatabase implements Database {
       }
       this.#writer.run("COMMIT", []);
     } catch (error) {
-      this.#writer.rollback();
-      // What has failed for all may have been the matter with one: each gets its own try, and its own error.
       if (asked !== undefined) done.push({ asked, answer: undefined });
+      try {
+        this.#writer.rollback();
+      } catch (failure) {
+        // The connection is past use; each that comes is told so by its own BEGIN.
+        for (const each of done) each.asked.reject(failure);
+        return;
+      }
+      // What has failed for all may have been the matter with one: each gets its own try, and its own error.
       if (done.length === 1) done[0]!.asked.reject(error);
       else this.#waiting.unshift(...done.map((each) => ({ ...each.asked, alone: true })));
       return;

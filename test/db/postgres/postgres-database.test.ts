@@ -44,6 +44,26 @@ t.test("a Postgres database", needsPostgres, async (t) => {
     t.equal(await storedAt("a"), undefined);
   });
 
+  await t.test("transactions that hold every connection of theirs hold up no read", async (t) => {
+    await reset();
+    const small = await openDatabase(url, { poolSize: 2 });
+    t.teardown(() => small.close());
+    const gate = Promise.withResolvers<void>();
+    const held = small.write(async (transaction) => {
+      await put(transaction, "held", "1");
+      await gate.promise;
+    });
+    const waits = small.write((transaction) => put(transaction, "waits", "1"));
+    t.same(
+      await small.all("SELECT key FROM key_value"),
+      [],
+      "answered while one holds the connection and one waits for it",
+    );
+    gate.resolve();
+    await Promise.all([held, waits]);
+    t.equal(await storedAt("waits"), "1");
+  });
+
   await t.test("what no text can hold is replaced, and does not fail the rest", async (t) => {
     await reset();
     await database.write(async (transaction) => {
