@@ -210,5 +210,5 @@ t.test("a connection that cannot even roll back refuses what comes, and nobody w
     database.write(async () => 1),
     "nor does a later one hang",
   );
-  await database.close();
+  await t.rejects(database.close(), { code: "DATABASE_FAILED" }, "nor does its close");
 });
