@@ -167,8 +167,9 @@ t.test(
       outcomes.map((each) => each.status),
       ["fulfilled", "rejected", "fulfilled"],
     );
-    // In a slow moment the first is committed before the others come to it.
-    t.match(tries.join(""), /^abc(a?bc)$/);
+    // How many share the commit is a matter of how fast the moment is; none is tried a third time.
+    for (const name of ["a", "b", "c"])
+      t.ok([1, 2].includes(tries.filter((each) => each === name).length), tries.join(""));
     t.strictSame(await names(), ["a", "c"]);
   },
 );
