@@ -7,6 +7,7 @@ import {
   writeFlowRuns,
 } from "../../db/queries/flow-runs.js";
 import { insertLogs, type NewLogRow } from "../../db/queries/logs.js";
+import { NO_STATE } from "../../db/queries/state-columns.js";
 import {
   type FlowRunStateRow,
   insertFlowRunStates,
@@ -142,16 +143,7 @@ export function addTaskRun(
     map_index: run.mapIndex,
     name: null,
     cache_key: run.cacheKey,
-    version: 0,
-    heartbeat: null,
-    start_time: null,
-    end_time: null,
-    state: null,
-    state_timestamp: null,
-    state_message: null,
-    state_result: null,
-    state_start_time: null,
-    serialized_state: null,
+    ...NO_STATE,
   };
   ledger.taskRuns.set(row.id, row);
   ledger.newTaskRuns.add(row);

@@ -3,6 +3,7 @@ import { newId } from "../../core/ids.js";
 import { normalizeLabels } from "../../core/labels.js";
 import type { NewFlowRunRow } from "../../db/queries/flow-runs.js";
 import { type FlowToRun, tasksOf } from "../../db/queries/flows.js";
+import { NO_STATE } from "../../db/queries/state-columns.js";
 import { runName } from "../run-name.js";
 import { moveFlowRun, moveTaskRun, orThrow } from "./apply-state.js";
 import { addFlowRun, addTaskRun, type Ledger } from "./ledger.js";
@@ -66,16 +67,7 @@ function newFlowRun(
     lease_agent_id: null,
     lease_expires_at: null,
     fence: 0,
-    version: 0,
-    heartbeat: null,
-    start_time: null,
-    end_time: null,
-    state: null,
-    state_timestamp: null,
-    state_message: null,
-    state_result: null,
-    state_start_time: null,
-    serialized_state: null,
+    ...NO_STATE,
   };
 }
 
