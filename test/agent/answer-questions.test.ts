@@ -5,7 +5,7 @@ import { openAgentBed } from "../helpers/agent-bed.js";
 import { eventually } from "../helpers/eventually.js";
 import { temporaryHome } from "../helpers/home.js";
 
-const bed = await openAgentBed(t, await temporaryHome(t));
+const bed = await openAgentBed(t, await temporaryHome(t), { killable: true });
 const flow = await bed.deploy("hello");
 
 /** What a run of that flow has at hand, and how often the Cloud was asked for a flow run's state. */

@@ -86,7 +86,7 @@ t.test(
 );
 
 t.test("no slot is left when all is over", async (t) => {
-  const bed = await openAgentBed(t, home);
+  const bed = await openAgentBed(t, home, { killable: true });
   await bed.deploy("asks-database");
   await setLimit(bed.cloud, "task-tag", "database", 3);
   const runs = await Promise.all([20, 30, 40].map((count) => bed.create("asks-database", { count })));

@@ -174,7 +174,7 @@ t.test("labels: the hostname by default, in order and once each; an empty one is
 });
 
 t.test("a Cloud that is not there at the start is an error at once", async (t) => {
-  const bed = await openAgentBed(t, home);
+  const bed = await openAgentBed(t, home, { killable: true });
   await bed.deploy("hello");
   await bed.killServer();
   await t.rejects(bed.agent().start(), { code: "CLOUD_UNREACHABLE" });

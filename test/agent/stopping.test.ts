@@ -174,7 +174,7 @@ t.test("a lease that was lost stops the run hard, and nothing more is reported o
 t.test(
   "the Cloud goes away mid-run and comes back: the run goes on where it stopped, and nothing is lost",
   async (t) => {
-    const bed = await openAgentBed(t, home);
+    const bed = await openAgentBed(t, home, { killable: true });
     await bed.deploy("counts-slowly");
     await bed.agent({ leaseMs: 60_000 }).start();
     const id = await running(bed, "counts-slowly", "count-2");

@@ -278,7 +278,7 @@ t.test("a Cloud that is killed under many calls and started again answers all of
   const database = `${t.testdir()}/cloud.db`;
   let server = await startServerProcess(t, database);
   const { port, token } = server;
-  const cloud = openCloud({ url: server.url, token: token! });
+  const cloud = openCloud({ url: server.url, token: token!, tries: 12 });
   t.teardown(() => cloud.close());
   await ask(cloud, OFTEN);
   const asked = Promise.all(Array.from({ length: 300 }, (_, index) => cloud.createProject(`p${index}`)));

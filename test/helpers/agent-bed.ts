@@ -12,13 +12,13 @@ import {
 } from "../../src/client/run-reads.js";
 import { type Deployment, deployModule } from "../../src/deploy/deploy.js";
 import { eventually } from "./eventually.js";
-import { type ServerProcess, startServerProcess } from "./processes.js";
+import { type ServerProcess, startServerHere, startServerProcess } from "./processes.js";
 
 interface Teardown {
   teardown(fn: () => void | Promise<void>): void;
 }
 
-/** A real Cloud in a process of its own, a client of it, and agents in this process. */
+/** A real Cloud, a client of it, and agents in this process. */
 export interface AgentBed {
   readonly cloud: Cloud;
   readonly address: { url: string; token: string };
@@ -43,10 +43,17 @@ export interface AgentBed {
 const FINAL = ["Success", "Failed", "Cancelled"];
 let beds = 0;
 
-/** Opens a bed in `folder`; everything in it is closed when the test ends. */
-export async function openAgentBed(t: Teardown, folder: string): Promise<AgentBed> {
+/**
+ * Opens a bed in `folder`; everything in it is closed when the test ends.
+ * @param options `killable`: the Cloud is a process of its own.
+ */
+export async function openAgentBed(
+  t: Teardown,
+  folder: string,
+  { killable = false }: { killable?: boolean } = {},
+): Promise<AgentBed> {
   const database = join(folder, `agent-bed-${++beds}.db`);
-  let server: ServerProcess = await startServerProcess(t, database);
+  let server: ServerProcess = await (killable ? startServerProcess : startServerHere)(t, database);
   const address = { url: server.url, token: server.token! };
   // Two tries in place of six: a test that kills the Cloud need not wait for seconds to see it noticed.
   const cloud = openCloud({ ...address, tries: 2 });
